@@ -1,0 +1,296 @@
+"""Every setting of the platform, read from the environment.
+
+`docs/settings.md` is the table for people. Defaults are the safe, embedded ones: loopback only, a secret generated
+under `DATA_DIR`, SQLite, Celery over the filesystem and local model processes.
+"""
+
+import os
+from pathlib import Path
+
+import environ
+from django.utils.translation import gettext_lazy as _
+
+from mlops_site.secret import read_or_create_secret
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+
+DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
+DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)  # sessions and predictions are in it
+
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = env.str("SECRET_KEY", default="") or read_or_create_secret(DATA_DIR / "secret_key")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+HOST = env.str("HOST", default="127.0.0.1")
+PORT = env.int("PORT", default=8000)
+PUBLIC_URL = env.str("PUBLIC_URL", default=f"http://127.0.0.1:{PORT}").rstrip("/")
+WEB_WORKERS = env.int("WEB_WORKERS", default=1)
+WEB_THREADS = env.int("WEB_THREADS", default=32)
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "rest_framework",
+    "django_filters",
+    "django_htmx",
+    "template_partials",
+    "core",
+    "serving",
+    "lifecycle",
+]
+
+MIDDLEWARE = [
+    "core.middleware.RequestContextMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "core.middleware.ContentSecurityPolicyMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "mlops_site.urls"
+WSGI_APPLICATION = "mlops_site.wsgi.application"
+APPEND_SLASH = False
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "mlops_site.navigation.navigation",
+            ],
+        },
+    },
+]
+
+# --- Database -------------------------------------------------------------------------------------------------------
+
+DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'db.sqlite3'}")}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # Several processes write: WAL lets readers go on, IMMEDIATE takes the write lock at BEGIN so that a
+    # transaction waits for its turn instead of failing half-way, and the timeout is how long it waits.
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 30,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+    DATABASES["default"]["CONN_MAX_AGE"] = None
+    # In a file, as in production: threads and processes that tests start see the same rows and wait for each other.
+    DATABASES["default"]["TEST"] = {"NAME": str(DATA_DIR / f"test-{os.getpid()}.sqlite3")}
+else:
+    DATABASES["default"].setdefault("CONN_MAX_AGE", 60)
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Queue ----------------------------------------------------------------------------------------------------------
+
+REDIS_URL = env.str("REDIS_URL", default="")
+BROKER_DIR = DATA_DIR / "broker"
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_DEFAULT_QUEUE = "mlops"
+CELERY_TIMEZONE = "UTC"
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_CONCURRENCY = env.int("WORKER_THREADS", default=4)
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False  # its lines are JSON like all others
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
+if REDIS_URL:
+    CELERY_BROKER_URL = REDIS_URL
+else:
+    CELERY_BROKER_URL = "filesystem://localhost"
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "data_folder_in": str(BROKER_DIR / "messages"),
+        "data_folder_out": str(BROKER_DIR / "messages"),
+        "control_folder": str(BROKER_DIR / "control"),
+        "processed_folder": str(BROKER_DIR / "processed"),
+        "store_processed": True,
+        "polling_interval": 0.1,
+    }
+CELERY_BEAT_SCHEDULE = {
+    "worker heartbeat": {"task": "core.note_worker_heartbeat", "schedule": 5.0, "options": {"expires": 10}},
+    "seal the audit trail": {"task": "core.seal_audit", "schedule": 5.0, "options": {"expires": 5}},
+    "sweep the broker folder": {"task": "core.sweep_broker", "schedule": 60.0, "options": {"expires": 60}},
+    "forget old idempotency keys": {"task": "core.forget_idempotency_keys", "schedule": 3600.0},
+    "wake stalled deployments": {
+        "task": "lifecycle.wake_stalled_deployments",
+        "schedule": 2.0,
+        "options": {"expires": 4},
+    },
+    "refresh deployment health": {
+        "task": "lifecycle.refresh_health",
+        "schedule": 5.0,
+        "options": {"expires": 5},
+    },
+    "forget old requests": {"task": "serving.forget_old_requests", "schedule": 600.0},
+    "clear unused model copies": {"task": "lifecycle.clear_model_copies", "schedule": 3600.0},
+}
+
+# --- Artifacts ------------------------------------------------------------------------------------------------------
+
+ARTIFACT_ROOT = env.str("ARTIFACT_ROOT", default=str(DATA_DIR / "artifacts"))
+ARTIFACT_S3_ENDPOINT_URL = env.str("ARTIFACT_S3_ENDPOINT_URL", default="")
+ARTIFACT_MAX_BYTES = env.int("ARTIFACT_MAX_BYTES", default=5 * 1024**3)
+
+# --- Serving --------------------------------------------------------------------------------------------------------
+
+SERVING_BACKEND = env.str("SERVING_BACKEND", default="local")
+SERVING_DIR = DATA_DIR
+SERVING_MAX_BODY_BYTES = env.int("SERVING_MAX_BODY_BYTES", default=16 * 1024**2)
+SERVING_MAX_ROWS = env.int("SERVING_MAX_ROWS", default=10_000)
+SERVING_QUEUE_SIZE = env.int("SERVING_QUEUE_SIZE", default=128)
+SERVING_DRAIN_SECONDS = env.float("SERVING_DRAIN_SECONDS", default=30.0)
+SERVING_SAMPLE_RATE = env.float("SERVING_SAMPLE_RATE", default=0.1)
+SERVING_LOG_RETENTION_DAYS = env.int("SERVING_LOG_RETENTION_DAYS", default=7)
+SERVING_METRICS_RETENTION_DAYS = env.int("SERVING_METRICS_RETENTION_DAYS", default=90)
+# What `instance_type` may name: threads, memory and the seconds one predict call may take.
+INSTANCE_TYPES = env.json(
+    "INSTANCE_TYPES",
+    default={
+        "small": {"cpu": 1, "memory_bytes": 1 * 1024**3, "timeout_seconds": 10},
+        "medium": {"cpu": 2, "memory_bytes": 2 * 1024**3, "timeout_seconds": 30},
+        "large": {"cpu": 4, "memory_bytes": 8 * 1024**3, "timeout_seconds": 60},
+    },
+)
+DEFAULT_INSTANCE_TYPE = env.str("DEFAULT_INSTANCE_TYPE", default="small")
+MAX_INSTANCES = env.int("MAX_INSTANCES", default=16)
+
+# --- Lifecycle ------------------------------------------------------------------------------------------------------
+
+APPROVAL_REQUIRED_STAGES = env.list("APPROVAL_REQUIRED_STAGES", default=["staging", "production"])
+DEFAULT_CHECKLIST = [
+    item.strip()
+    for item in env.str(
+        "DEFAULT_CHECKLIST",
+        default="Metrics reviewed against the baseline\n"
+        "Training data and features documented\n"
+        "Bias and fairness considered\n"
+        "Rollback plan agreed",
+    ).splitlines()
+    if item.strip()
+]
+DEPLOYMENT_STAGE_TIMEOUT_SECONDS = env.float("DEPLOYMENT_STAGE_TIMEOUT_SECONDS", default=300.0)
+VALIDATION_TIME_LIMIT_SECONDS = env.float("VALIDATION_TIME_LIMIT_SECONDS", default=60.0)
+HEALTH_WINDOW_SECONDS = env.int("HEALTH_WINDOW_SECONDS", default=300)
+DEFAULT_SLO_P95_MS = env.float("DEFAULT_SLO_P95_MS", default=1000.0)
+DEFAULT_SLO_ERROR_RATE = env.float("DEFAULT_SLO_ERROR_RATE", default=0.05)
+
+# --- Access ---------------------------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "core.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+]
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "overview"
+LOGOUT_REDIRECT_URL = "sign-in"
+CSRF_FAILURE_VIEW = "core.pages.errors.csrf_failure"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+HTTPS_ONLY = env.bool("HTTPS_ONLY", default=False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS_ONLY
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS_ONLY else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS_ONLY
+if env.bool("BEHIND_PROXY", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+DATA_UPLOAD_MAX_MEMORY_SIZE = env.int("API_MAX_BODY_BYTES", default=16 * 1024**2)
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "core.api.authentication.TokenAuthentication",
+        "core.api.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["core.api.authentication.SignedIn"],
+    "DEFAULT_PAGINATION_CLASS": "core.api.pagination.Pagination",
+    "DEFAULT_PARSER_CLASSES": ["core.api.parsers.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": [
+        "rest_framework.renderers.JSONRenderer",
+        "rest_framework.renderers.BrowsableAPIRenderer",
+    ],
+    "EXCEPTION_HANDLER": "core.api.errors.handle",
+    "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%fZ",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+    "STRICT_JSON": True,
+}
+
+# --- Languages, static files ----------------------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("ko", _("Korean")), ("en", _("English"))]
+LANGUAGE_COOKIE_AGE = 365 * 86400
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+LANGUAGE_COOKIE_SECURE = HTTPS_ONLY
+LOCALE_PATHS = [BASE_DIR / "locale"]
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_THOUSAND_SEPARATOR = False
+
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA_DIR / "static"
+NODE_MODULES = BASE_DIR / "node_modules"
+STATICFILES_DIRS = [
+    BASE_DIR / "static",
+    ("vendor/tabler", NODE_MODULES / "@tabler/core/dist"),
+    ("vendor/htmx", NODE_MODULES / "htmx.org/dist"),
+    ("vendor/idiomorph", NODE_MODULES / "idiomorph/dist"),
+    ("vendor/echarts", NODE_MODULES / "echarts/dist"),
+]
+STATICFILES_FINDERS = [
+    "core.static_finder.ListedVendorFilesFinder",
+    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+# --- Logging --------------------------------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {
+        "context": {"()": "core.context.ContextFilter"},
+        "noted": {"()": "core.context.NotedFilter"},
+    },
+    "formatters": {
+        "json": {
+            "()": "core.log_lines.JsonLines",
+            "format": "%(asctime)s %(levelname)s %(name)s %(message)s %(request_id)s",
+        },
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["context"]}},
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "loggers": {
+        "django.server": {"handlers": ["console"], "propagate": False},
+        "django.request": {"filters": ["noted"]},
+        # A line for each beat and each task would bury the rest: the schedule ticks every few seconds.
+        **{
+            name: {"level": "WARNING"}
+            for name in ("celery.beat", "celery.worker.strategy", "celery.app.trace")
+        },
+    },
+}

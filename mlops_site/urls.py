@@ -1,0 +1,23 @@
+"""Every path of the site."""
+
+from django.contrib.auth.views import LogoutView
+from django.urls import include, path
+
+from core.health import healthz, readyz
+from core.pages.sign_in import SignInView, sign_in_link
+
+urlpatterns = [
+    path("healthz", healthz, name="healthz"),
+    path("readyz", readyz, name="readyz"),
+    path("i18n/", include("django.conf.urls.i18n")),
+    path("sign-in", SignInView.as_view(), name="sign-in"),
+    path("sign-in/<str:secret>", sign_in_link, name="sign-in-link"),
+    path("sign-out", LogoutView.as_view(), name="sign-out"),
+    path("api/v1/", include("mlops_site.api")),
+    path("", include("lifecycle.page_urls")),
+]
+
+handler400 = "core.pages.errors.bad_request"
+handler403 = "core.pages.errors.permission_denied"
+handler404 = "core.pages.errors.not_found"
+handler500 = "core.pages.errors.server_error"

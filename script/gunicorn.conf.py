@@ -1,0 +1,33 @@
+"""How the web server runs. Threads, since a prediction waits for a model process most of its time."""
+
+from logging.config import dictConfig
+
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
+
+from mlops_site import settings
+
+
+class JsonLogger(Logger):
+    """Gunicorn's own lines, written like all others. No access log: each request has an id."""
+
+    def setup(self, cfg: Config) -> None:
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
+        dictConfig(settings.LOGGING)
+
+
+bind = f"{settings.HOST}:{settings.PORT}"
+worker_class = "gthread"
+workers = settings.WEB_WORKERS
+threads = settings.WEB_THREADS
+logger_class = JsonLogger
+
+# Longer than the 60 s for which common proxies keep a connection: so they close it, and no request is lost.
+keepalive = 75
+timeout = 60
+graceful_timeout = 30
+limit_request_line = 8190
+limit_request_fields = 100
+control_socket_disable = True  # it would lie in the home directory, and the supervisor does its work
