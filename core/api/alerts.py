@@ -1,0 +1,68 @@
+from typing import Any
+
+import django_filters
+from django.db.models import QuerySet
+from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+
+from core.api.filters import TrueOrFalseFilter
+from core.api.serializers import StrictSerializer, Username
+from core.api.views import Listed, Resource, Response
+from core.models import Alert
+from core.operations.alerts import acknowledge_alert
+
+
+class AlertSerializer(serializers.ModelSerializer):
+    acknowledged_by = Username()
+
+    class Meta:
+        model = Alert
+        fields = [
+            "id",
+            "domain",
+            "severity",
+            "title",
+            "message",
+            "object_type",
+            "object_id",
+            "url",
+            "raised_at",
+            "resolved_at",
+            "acknowledged_at",
+            "acknowledged_by",
+            "note",
+        ]
+
+
+class Acknowledgement(StrictSerializer):
+    note = serializers.CharField(required=False, allow_blank=True, default="")
+
+
+class AlertFilters(django_filters.FilterSet):
+    open = TrueOrFalseFilter(field_name="resolved_at", lookup_expr="isnull")
+    acknowledged = TrueOrFalseFilter(field_name="acknowledged_at", lookup_expr="isnull", exclude=True)
+
+    class Meta:
+        model = Alert
+        fields = ["severity", "domain"]
+
+
+class AlertViewSet(Listed, Resource):
+    """Alerts of every app: what needs a person."""
+
+    domain = None
+    serializer_class = AlertSerializer
+    filterset_class = AlertFilters
+    ordering_fields = ("raised_at", "severity")
+    search_fields = ("title", "message")
+    export_name = "alerts"
+
+    def get_queryset(self) -> QuerySet[Alert]:
+        return Alert.objects.visible_to(self.actor).select_related("acknowledged_by")
+
+    @action(detail=True, methods=["post"], serializer_class=Acknowledgement)
+    def acknowledge(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        alert = self.get_object()
+        acknowledged = acknowledge_alert(actor=self.actor, alert=alert, **self.parse())
+        return Response(AlertSerializer(acknowledged).data)

@@ -1,0 +1,30 @@
+"""limit and offset, as the contract has them."""
+
+from typing import Any
+
+from rest_framework.exceptions import ValidationError
+from rest_framework.pagination import LimitOffsetPagination
+from rest_framework.request import Request
+
+
+class Pagination(LimitOffsetPagination):
+    """`?limit=` (default 50, at most 1,000) and `?offset=`; a number outside is refused, not bent."""
+
+    default_limit = 50
+    max_limit = 1000
+
+    def get_limit(self, request: Request) -> int | None:
+        return self._number(
+            request, self.limit_query_param, self.default_limit, smallest=1, largest=self.max_limit
+        )
+
+    def get_offset(self, request: Request) -> int:
+        return self._number(request, self.offset_query_param, 0, smallest=0, largest=2**31)
+
+    def _number(self, request: Any, name: str, default: int, *, smallest: int, largest: int) -> int:
+        text = request.query_params.get(name)
+        if text is None:
+            return default
+        if not (text.isascii() and text.isdigit() and len(text) <= 10 and smallest <= int(text) <= largest):
+            raise ValidationError({name: f"Use a whole number from {smallest} to {largest}."})
+        return int(text)

@@ -1,0 +1,61 @@
+"""What an operation may refuse with. Each adapter (REST, MLflow protocol, pages, Celery) translates these once."""
+
+
+class DomainError(Exception):
+    """A refusal a person can act on.
+
+    `detail` says what is wrong and what to do, `code` is its stable name for programs, and `fields` maps a field to
+    what is wrong with it.
+    """
+
+    status = 400
+    code = "invalid"
+
+    def __init__(self, detail: object, *, code: str | None = None, fields: dict[str, object] | None = None):
+        self.detail = str(detail)
+        self.code = code or self.code
+        self.fields = {name: str(problem) for name, problem in (fields or {}).items()}
+        super().__init__(self.detail)
+
+
+class Invalid(DomainError):
+    """The input cannot be accepted as it is."""
+
+
+class NotAllowed(DomainError):
+    """The actor's roles, or the four-eyes rule, forbid it."""
+
+    status = 403
+    code = "not_allowed"
+
+
+class NotFound(DomainError):
+    """It is not there, or not visible to the actor: the two look the same."""
+
+    status = 404
+    code = "not_found"
+
+
+class Conflict(DomainError):
+    """The state of things forbids it, it exists already, or somebody else was first."""
+
+    status = 409
+    code = "conflict"
+
+
+class TooLarge(DomainError):
+    """It is over a configured size."""
+
+    status = 413
+    code = "too_large"
+
+
+class Unavailable(DomainError):
+    """Something this depends on is down or full; the same request may succeed later."""
+
+    status = 503
+    code = "unavailable"
+
+    def __init__(self, detail: object, *, code: str | None = None, retry_after_seconds: int = 1):
+        super().__init__(detail, code=code)
+        self.retry_after_seconds = retry_after_seconds

@@ -1,0 +1,16 @@
+from core.models.access import AccessToken, SignInLink, User
+from core.models.alerts import Alert
+from core.models.audit import AuditChain, AuditEvent
+from core.models.heartbeats import Heartbeat
+from core.models.idempotency import IdempotentRequest
+
+__all__ = [
+    "AccessToken",
+    "Alert",
+    "AuditChain",
+    "AuditEvent",
+    "Heartbeat",
+    "IdempotentRequest",
+    "SignInLink",
+    "User",
+]

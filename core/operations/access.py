@@ -1,0 +1,180 @@
+"""Accounts, roles, tokens and one-time sign-in links."""
+
+from datetime import datetime, timedelta
+
+from django.contrib.auth.models import Group
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from core.errors import Conflict, Invalid, NotAllowed, NotFound
+from core.models import AccessToken, SignInLink, User
+from core.models.access import digest, new_secret
+from core.operations import audit
+from core.roles import Domain, Right, Role, require
+
+TOKEN_PREFIX = "mlops"
+LINK_LIFETIME = timedelta(hours=24)
+NOTE_USE_EVERY = timedelta(minutes=1)
+
+
+@transaction.atomic
+def ensure_user(*, actor: User | None, username: str, roles: set[Role], owner: User | None = None) -> User:
+    """Return the user of that name with at least these roles, making what is missing (without a password).
+
+    Raises Conflict when the account is there and somebody else, or nobody, answers for it: changing that
+    would change whose work it did.
+    """
+    require(actor, Right.ADMINISTER, domain=Domain.CORE)
+    user = _locked_user(username) or _make_user(actor, username, owner)
+    if owner and user.owner_id != owner.pk:
+        raise Conflict(
+            _("“%(user)s” exists already and is not owned by “%(owner)s”. Choose another name.")
+            % {"user": username, "owner": owner.username}
+        )
+    missing = sorted(role for role in roles if role not in user.roles or role == Role.VIEWER)
+    groups = [Group.objects.get_or_create(name=role.value)[0] for role in missing]
+    added = [group for group in groups if not user.groups.filter(pk=group.pk).exists()]
+    if added:
+        user.groups.add(*added)
+        audit.record(
+            actor=actor,
+            action="user.grant",
+            target=user,
+            domain=Domain.CORE,
+            changes={"roles": [group.name for group in added]},
+        )
+    return User.objects.get(pk=user.pk)
+
+
+def _locked_user(username: str) -> User | None:
+    return User.objects.select_for_update().filter(username=username).first()
+
+
+def _make_user(actor: User | None, username: str, owner: User | None) -> User:
+    user = User(username=username, owner=owner)
+    user.set_unusable_password()
+    user.full_clean(exclude=["password"], validate_unique=False)
+    try:
+        with transaction.atomic():
+            user.save()
+    except IntegrityError:
+        if made_meanwhile := _locked_user(username):
+            return made_meanwhile
+        raise
+    audit.record(actor=actor, action="user.create", target=user, domain=Domain.CORE)
+    return user
+
+
+@transaction.atomic
+def create_token(
+    *,
+    actor: User | None,
+    user: User,
+    name: str,
+    read_only: bool = False,
+    domain: str = "",
+    expires_at: datetime | None = None,
+) -> tuple[AccessToken, str]:
+    """Make a token for `user`; returns it with its secret, which is shown this once and never again.
+
+    People make tokens for themselves and for the service accounts they own; admins for everybody. A token
+    cannot make another token that may do more than itself.
+    """
+    if actor and actor.signed_in_with:
+        raise NotAllowed(_("Sign in with a browser to make a token: a token cannot make tokens."))
+    if actor and user.person != actor.person:
+        require(actor, Right.ADMINISTER, domain=Domain.CORE)
+    if domain and domain not in set(Domain):
+        raise Invalid(_("Choose one of these domains: %s.") % ", ".join(Domain), fields={"domain": domain})
+    if expires_at and expires_at <= timezone.now():
+        raise Invalid(_("The token would have expired already."), fields={"expires_at": expires_at})
+    secret = new_secret(TOKEN_PREFIX)
+    token = AccessToken(
+        user=user,
+        name=name,
+        digest=digest(secret),
+        hint=secret[:12],
+        read_only=read_only,
+        domain=domain,
+        expires_at=expires_at,
+        created_by=actor,
+    )
+    token.clean_fields(exclude=["user", "created_by"])
+    token.save()
+    audit.record(
+        actor=actor,
+        action="access_token.create",
+        target=token,
+        domain=Domain.CORE,
+        changes={"user": user.username, "read_only": read_only, "limited_to": domain},
+    )
+    return token, secret
+
+
+@transaction.atomic
+def revoke_token(*, actor: User | None, token: AccessToken) -> None:
+    """End a token at once. People end their own and their service accounts'; admins everybody's."""
+    if actor and actor.signed_in_with:
+        raise NotAllowed(_("Sign in with a browser to revoke a token: a token cannot revoke tokens."))
+    if actor and token.user.person != actor.person:
+        require(actor, Right.ADMINISTER, domain=Domain.CORE)
+    changed = AccessToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=timezone.now())
+    if not changed:
+        raise Conflict(_("This token was revoked already."))
+    audit.record(actor=actor, action="access_token.revoke", target=token, domain=Domain.CORE)
+
+
+def user_of_token(secret: str) -> User | None:
+    """The user a bearer secret stands for, or None. Notes the use, at most once a minute."""
+    token = (
+        AccessToken.objects.usable()
+        .filter(digest=digest(secret))
+        .select_related("user")
+        .prefetch_related("user__groups")
+        .first()
+    )
+    if token is None:
+        return None
+    now = timezone.now()
+    if token.last_used_at is None or now - token.last_used_at > NOTE_USE_EVERY:
+        AccessToken.objects.filter(pk=token.pk).update(last_used_at=now)
+    user = token.user
+    user.signed_in_with = token
+    return user
+
+
+@transaction.atomic
+def create_sign_in_link(*, actor: User | None, user: User, lifetime: timedelta = LINK_LIFETIME) -> str:
+    """Make a one-time link for `user` and return its secret part."""
+    require(actor, Right.ADMINISTER, domain=Domain.CORE)
+    secret = new_secret("link")
+    SignInLink.objects.create(user=user, digest=digest(secret), expires_at=timezone.now() + lifetime)
+    audit.record(actor=actor, action="user.sign_in_link", target=user, domain=Domain.CORE)
+    return secret
+
+
+def link_state(*, secret: str) -> tuple[str, User | None]:
+    """What a one-time link is good for: ("usable", its user), or ("used" | "expired" | "unknown", None)."""
+    link = SignInLink.objects.select_related("user").filter(digest=digest(secret)).first()
+    if link is None or not link.user.is_active:
+        return "unknown", None
+    if link.used_at:
+        return "used", None
+    if link.expires_at <= timezone.now():
+        return "expired", None
+    return "usable", link.user
+
+
+@transaction.atomic
+def use_sign_in_link(*, secret: str) -> User:
+    """Take a one-time link and return its user. Raises NotFound when it is unknown, used or too old."""
+    now = timezone.now()
+    taken = SignInLink.objects.filter(
+        digest=digest(secret), used_at=None, expires_at__gt=now, user__is_active=True
+    ).update(used_at=now)
+    if not taken:
+        raise NotFound(_("This sign-in link was used already, or is too old. Ask an admin for a new one."))
+    user = SignInLink.objects.select_related("user").get(digest=digest(secret)).user
+    audit.record(actor=user, action="user.sign_in", target=user, domain=Domain.CORE)
+    return user

@@ -1,0 +1,42 @@
+"""Housekeeping that runs by itself."""
+
+import time
+from datetime import timedelta
+
+from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
+
+from core.models import Heartbeat, IdempotentRequest
+from core.operations import audit
+
+WORKER = "worker"
+KEEP_PROCESSED_SECONDS = 300
+KEEP_ANSWERS = timedelta(hours=24)
+
+
+@shared_task(name="core.note_worker_heartbeat")
+def note_worker_heartbeat() -> None:
+    """Beat asked, the broker carried, a worker ran: all three are alive."""
+    Heartbeat.objects.beat(WORKER)
+
+
+@shared_task(name="core.seal_audit")
+def seal_audit() -> None:
+    audit.seal()
+
+
+@shared_task(name="core.sweep_broker")
+def sweep_broker() -> None:
+    """Clear messages the filesystem broker keeps after delivery."""
+    if settings.REDIS_URL:
+        return
+    oldest = time.time() - KEEP_PROCESSED_SECONDS
+    for message in (settings.BROKER_DIR / "processed").iterdir():
+        if message.stat().st_mtime < oldest:
+            message.unlink(missing_ok=True)
+
+
+@shared_task(name="core.forget_idempotency_keys")
+def forget_idempotency_keys() -> None:
+    IdempotentRequest.objects.filter(created_at__lt=timezone.now() - KEEP_ANSWERS).delete()
