@@ -1,0 +1,74 @@
+"""What the lifecycle's viewsets share."""
+
+from typing import Any
+
+from django.db.models import F, Func, QuerySet, TextField, Value
+from rest_framework import serializers
+
+from core.api.serializers import StrictSerializer
+from core.api.views import Resource
+from core.roles import Domain
+from lifecycle.models import Run
+from lifecycle.operations.runs import find_run
+
+
+class LifecycleResource(Resource):
+    """A viewset of the lifecycle."""
+
+    domain = Domain.LIFECYCLE
+
+    def parameters(self, serializer_class: type[serializers.Serializer]) -> dict[str, Any]:
+        """The query string through a serializer, which refuses parameters it does not know."""
+        return self.parse(self.request.query_params.dict(), serializer_class=serializer_class)
+
+
+class OfRun(LifecycleResource):
+    """A viewset of what belongs to the run named in the path. Its lists take parameters of their own, not
+    filters.
+    """
+
+    filter_backends = []
+
+    @property
+    def run(self) -> Run:
+        return find_run(self.request.user, self.kwargs["run_id"])
+
+
+class Parameters(StrictSerializer):
+    """A query string; `format` is the browsable API's."""
+
+    format = serializers.CharField(required=False)
+
+
+class Paged(Parameters):
+    """A query string of a paged list; the paginator checks the two."""
+
+    limit = serializers.CharField(required=False)
+    offset = serializers.CharField(required=False)
+
+
+class TagText(Func):
+    """The text of one tag in a JSON column of tags, or NULL.
+
+    Django's own key lookups take a name such as "1" for the index of a list, and split names at "__".
+    """
+
+    output_field = TextField()
+
+    def __init__(self, column: str, name: str):
+        super().__init__(F(column), Value(name))
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        return self.as_sql(compiler, connection, template="(%(expressions)s)", arg_joiner=" ->> ", **context)
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        template = "(SELECT value FROM json_each(%(expressions)s)"
+        return self.as_sql(compiler, connection, template=template, arg_joiner=") WHERE key = ", **context)
+
+
+def with_tag(queryset: QuerySet, tag: str, *, column: str = "tags") -> QuerySet:
+    """Rows that carry a tag, given as `name`, or as `name=value`."""
+    name, equals, value = tag.partition("=")
+    text = TagText(column, name)
+    rows = queryset.alias(tag_text=text)
+    return rows.filter(tag_text=value) if equals else rows.filter(tag_text__isnull=False)

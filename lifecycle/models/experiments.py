@@ -1,0 +1,42 @@
+"""Experiments: what runs are gathered under."""
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from core.models import User
+from lifecycle.states import ExperimentStatus
+
+
+class ExperimentQuerySet(models.QuerySet):
+    def visible_to(self, user: User) -> "ExperimentQuerySet":
+        """Those `user` may see: all of them, until projects restrict it."""
+        return self
+
+
+class Experiment(models.Model):
+    name = models.CharField(_("name"), max_length=500, unique=True)
+    description = models.TextField(_("description"), blank=True)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        related_name="experiments",
+        verbose_name=_("owner"),
+    )
+    status = models.CharField(
+        _("status"), max_length=10, choices=ExperimentStatus, default=ExperimentStatus.ACTIVE, db_index=True
+    )
+    tags = models.JSONField(_("tags"), default=dict, blank=True)
+    metadata = models.JSONField(_("metadata"), default=dict, blank=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True, db_index=True)
+    updated_at = models.DateTimeField(_("updated"), auto_now=True)
+
+    objects = ExperimentQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("experiment")
+        verbose_name_plural = _("experiments")
+        ordering = ["-created_at", "-id"]
+
+    def __str__(self) -> str:
+        return self.name

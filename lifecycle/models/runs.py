@@ -1,0 +1,216 @@
+"""Runs and what is logged to them.
+
+Parameters, tags and latest metric values have a narrow table each, so that lists filter and sort by them in
+the database; the full history of a metric is another.
+"""
+
+import uuid
+from datetime import datetime
+
+from django.conf import settings
+from django.db import models, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _t
+from django.utils.translation import gettext_lazy as _
+
+from core.errors import Conflict, Invalid
+from core.models import User
+from core.operations import audit
+from core.roles import Domain
+from lifecycle.models.experiments import Experiment
+from lifecycle.states import FINISHED_RUNS, RUN_MOVES, RunStatus
+
+
+def new_run_id() -> str:
+    """32 hexadecimal digits, as MLflow's run ids are."""
+    return uuid.uuid4().hex
+
+
+class RunQuerySet(models.QuerySet):
+    def visible_to(self, user: User) -> "RunQuerySet":
+        """Those `user` may see: all of them, until projects restrict it."""
+        return self
+
+    def kept(self) -> "RunQuerySet":
+        """Those not deleted."""
+        return self.filter(deleted_at=None)
+
+    def latest_completed(self) -> "RunQuerySet":
+        """Of each experiment the run that completed last."""
+        newest = (
+            Run.objects.kept()
+            .filter(experiment=models.OuterRef("pk"), status=RunStatus.COMPLETED)
+            .order_by("-completed_at", "-pk")
+            .values("pk")[:1]
+        )
+        return self.filter(
+            pk__in=Experiment.objects.annotate(newest=models.Subquery(newest)).values("newest")
+        )
+
+
+class Run(models.Model):
+    run_id = models.CharField(_("run id"), max_length=32, unique=True, default=new_run_id)
+    experiment = models.ForeignKey(Experiment, on_delete=models.PROTECT, related_name="runs")
+    name = models.CharField(_("name"), max_length=500, blank=True)
+    status = models.CharField(_("status"), max_length=10, choices=RunStatus, default=RunStatus.RUNNING)
+    started_at = models.DateTimeField(_("started"), null=True, blank=True)
+    completed_at = models.DateTimeField(_("completed"), null=True, blank=True)
+    dataset_name = models.CharField(_("dataset"), max_length=250, blank=True)
+    dataset_version = models.CharField(_("dataset version"), max_length=100, blank=True)
+    notes = models.TextField(_("notes"), blank=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="runs", verbose_name=_("created by")
+    )
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    updated_at = models.DateTimeField(_("updated"), auto_now=True)
+    deleted_at = models.DateTimeField(_("deleted"), null=True, blank=True)
+
+    objects = RunQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("run")
+        verbose_name_plural = _("runs")
+        ordering = ["-created_at", "-id"]
+        indexes = [
+            models.Index(fields=["experiment", "deleted_at", "-created_at"], name="runs_of_experiment"),
+            models.Index(fields=["status", "-created_at"], name="runs_by_status"),
+            models.Index(fields=["experiment", "status", "-completed_at"], name="runs_by_completion"),
+            models.Index(fields=["-created_at"], name="runs_newest_first"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.run_id
+
+    @property
+    def duration_seconds(self) -> float | None:
+        """From start to end, or to now while it runs; None before it started."""
+        if self.started_at is None:
+            return None
+        return ((self.completed_at or timezone.now()) - self.started_at).total_seconds()
+
+    def move_to(self, status: str, *, actor: User | None = None, at: datetime | None = None) -> None:
+        """Change state: the only writer of `status` after creation. Finishing sets `completed_at`, to `at` or
+        to now.
+
+        Raises Conflict when the table of moves forbids it or the run moved meanwhile, Invalid when it would
+        complete before it started.
+        """
+        before = self.status
+        if status not in RUN_MOVES[before]:
+            raise Conflict(
+                _t("A run that is “%(before)s” cannot become “%(after)s”.")
+                % {"before": before, "after": status}
+            )
+        completed_at = (at or timezone.now()) if status in FINISHED_RUNS else None
+        started_at = self.started_at or (timezone.now() if status == RunStatus.RUNNING else None)
+        refuse_completion_before_start(started_at, completed_at)
+        with transaction.atomic():
+            moved = Run.objects.filter(pk=self.pk, status=before).update(
+                status=status, started_at=started_at, completed_at=completed_at, updated_at=timezone.now()
+            )
+            if not moved:
+                raise Conflict(_t("The run changed meanwhile. Look at it again."))
+            audit.record(
+                actor=actor,
+                action=f"run.{status}",
+                target=self,
+                domain=Domain.LIFECYCLE,
+                changes={"status": [before, status]},
+            )
+        self.status, self.started_at, self.completed_at = status, started_at, completed_at
+
+
+def refuse_completion_before_start(started_at: datetime | None, completed_at: datetime | None) -> None:
+    """Raise Invalid unless the two times are in order; either may be unknown."""
+    if started_at and completed_at and completed_at < started_at:
+        raise Invalid(
+            _t("The run would complete before it started."), fields={"completed_at": _t("Give a later time.")}
+        )
+
+
+class RunParameter(models.Model):
+    """A parameter's value never changes once logged."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="parameters")
+    name = models.CharField(max_length=250)
+    value = models.CharField(max_length=6000)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["run", "name"], name="one_value_per_parameter")]
+        indexes = [models.Index(fields=["name", "run"], name="parameters_by_name")]
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.value}"
+
+
+class RunTag(models.Model):
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="tag_rows")
+    name = models.CharField(max_length=250)
+    value = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["run", "name"], name="one_value_per_tag")]
+        indexes = [models.Index(fields=["name", "run"], name="tags_by_name")]
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.value}"
+
+
+class Measurement(models.Model):
+    """A metric's value. NaN, which databases treat differently, is `is_nan` with value 0."""
+
+    name = models.CharField(max_length=250)
+    dataset = models.CharField(max_length=250, blank=True)
+    value = models.FloatField()
+    is_nan = models.BooleanField(default=False)
+    step = models.BigIntegerField(default=0)
+    timestamp = models.DateTimeField()
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.number} at step {self.step}"
+
+    @property
+    def number(self) -> float:
+        return float("nan") if self.is_nan else self.value
+
+
+class RunMetric(Measurement):
+    """The latest value of a metric: of the highest step, then time, then value, as in MLflow."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="metrics")
+
+    class Meta:
+        ordering = ["name", "dataset"]
+        constraints = [
+            models.UniqueConstraint(fields=["run", "name", "dataset"], name="one_latest_value_per_metric")
+        ]
+        indexes = [models.Index(fields=["name", "value"], name="metrics_by_value")]
+
+
+class MetricPoint(Measurement):
+    """One point of a metric's history."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="points")
+
+    class Meta:
+        indexes = [models.Index(fields=["run", "name", "dataset", "step"], name="points_of_metric")]
+
+
+class RunLogLine(models.Model):
+    """One line of a run's log; its id orders the lines and is what a reader asks to continue after."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="log_lines")
+    at = models.DateTimeField()
+    level = models.CharField(max_length=10, default="info")
+    message = models.TextField()
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.message[:80]

@@ -1,0 +1,30 @@
+"""A request that fits a model's signature, to show people how to call it."""
+
+import json
+from typing import Any
+
+EXAMPLES: dict[str, Any] = {
+    "boolean": True,
+    "integer": 1,
+    "long": 1,
+    "float": 0.5,
+    "double": 0.5,
+    "string": "text",
+    "binary": "dGV4dA==",
+    "datetime": "2026-01-31T12:00:00",
+}
+
+
+def request_example(signature: dict[str, Any] | None) -> str:
+    """A JSON body in MLflow's scoring format: one row of plausible values, or a tensor of zeros."""
+    inputs = (signature or {}).get("inputs") or []
+    if inputs and inputs[0].get("type") == "tensor":
+        shape = [1 if size == -1 else size for size in inputs[0]["tensor-spec"]["shape"]]
+        return json.dumps({"inputs": _zeros(shape)})
+    columns = [column.get("name", str(index)) for index, column in enumerate(inputs)]
+    row = [EXAMPLES.get(str(column.get("type"))) for column in inputs]
+    return json.dumps({"dataframe_split": {"columns": columns, "data": [row]}})
+
+
+def _zeros(shape: list[int]) -> Any:
+    return [_zeros(shape[1:]) for _ in range(shape[0])] if shape else 0.0

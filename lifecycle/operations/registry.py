@@ -1,0 +1,286 @@
+"""Register model versions, find them, change what is said about them, and notice when their files change."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.utils.translation import gettext as _
+
+from core.errors import Conflict, Invalid, NotFound
+from core.models import User
+from core.operations import audit
+from core.roles import Domain, Right, require
+from lifecycle.artifact_store.paths import check_artifact_path
+from lifecycle.models import ChecklistItem, ModelVersion, RegisteredModel, Run
+from lifecycle.names import check_key, check_model_name, check_version_label
+from lifecycle.operations import approvals, checklist, stages
+from lifecycle.operations.artifacts import model_files
+from lifecycle.operations.changes import differences
+from lifecycle.operations.model_files import Description, content_sha256, describe
+
+MIN_COMPARED, MAX_COMPARED = 2, 50
+LARGEST_VERSION = 2**31 - 1
+
+
+def find_model(user: User, name: str) -> RegisteredModel:
+    """The registered model of that name. Raises NotFound."""
+    found = RegisteredModel.objects.filter(name=name).first() if "\x00" not in name else None
+    if found is None:
+        raise NotFound(_("There is no model “%(name)s”.") % {"name": name})
+    return found
+
+
+def find_version(user: User, model_name: str, version: str) -> ModelVersion:
+    """The version that `version` names: its number, its label, or “@alias”. Raises NotFound."""
+    found = None
+    if "\x00" not in model_name + version:
+        visible = ModelVersion.objects.visible_to(user).with_status()
+        found = (
+            visible.filter(_named(version), model__name=model_name)
+            .select_related(
+                "model", "run__experiment", "run__created_by", "created_by", "approved_by", "rejected_by"
+            )
+            .first()
+        )
+    if found is None:
+        raise NotFound(
+            _("There is no version “%(version)s” of model “%(model)s”.")
+            % {"version": version, "model": model_name}
+        )
+    return found
+
+
+def _named(version: str) -> Q:
+    if version.startswith("@"):
+        return Q(aliases__alias=version[1:])
+    if version.isascii() and version.isdecimal() and len(version) <= 10:
+        return Q(version=min(int(version), LARGEST_VERSION))
+    return Q(version_label=version) & ~Q(version_label="")
+
+
+@transaction.atomic
+def create_model(
+    *, actor: User, name: str, description: str = "", tags: dict[str, str] | None = None
+) -> RegisteredModel:
+    """Make a registered model without versions. Raises Conflict when the name is taken."""
+    require(actor, Right.AUTHOR, domain=Domain.LIFECYCLE)
+    model, created = _ensure_model(actor, name, description=description, tags=tags or {})
+    if not created:
+        raise Conflict(_("There is a model “%(name)s” already.") % {"name": name})
+    return model
+
+
+@transaction.atomic
+def register_version(
+    *,
+    actor: User,
+    model_name: str,
+    run_id: str,
+    artifact_path: str,
+    version_label: str = "",
+    description: str = "",
+    tags: dict[str, str] | None = None,
+    metrics: Mapping[str, float] | None = None,
+) -> ModelVersion:
+    """Make the next version of a model out of the files of a run under `artifact_path`.
+
+    The model is made when it is new. Without `metrics` the run's latest ones are taken over. The version
+    starts with the default checklist. Raises Invalid when the files are not an MLflow model, Conflict when
+    the label is taken.
+    """
+    require(actor, Right.AUTHOR, domain=Domain.LIFECYCLE)
+    check_model_name(model_name)
+    check_version_label(version_label)
+    check_artifact_path(artifact_path)
+    for name in metrics or ():
+        check_key(name)
+    run = _locked_run(actor, run_id)
+    files = model_files(run, artifact_path)
+    declared = describe(files, artifact_path)
+    model, _created = _ensure_model(actor, model_name)
+    model = RegisteredModel.objects.select_for_update(no_key=True).get(pk=model.pk)
+    model.last_version += 1
+    model.save(update_fields=["last_version", "updated_at"])
+    with _label_taken(version_label):
+        version = ModelVersion.objects.create(
+            model=model,
+            version=model.last_version,
+            version_label=version_label,
+            description=description,
+            run=run,
+            artifact_path=artifact_path,
+            tags=tags or {},
+            metrics=_stored(_metrics_of(run) if metrics is None else metrics),
+            framework=declared.framework,
+            signature=declared.signature,
+            size_bytes=sum(file.size_bytes for file in files),
+            content_sha256=content_sha256(files, artifact_path),
+            created_by=actor,
+        )
+    ChecklistItem.objects.bulk_create(
+        ChecklistItem(model_version=version, name=name) for name in dict.fromkeys(settings.DEFAULT_CHECKLIST)
+    )
+    audit.record(
+        actor=actor,
+        action="model_version.register",
+        target=version,
+        domain=Domain.LIFECYCLE,
+        changes={
+            "run_id": run.run_id,
+            "artifact_path": artifact_path,
+            "content_sha256": version.content_sha256,
+        },
+    )
+    return version
+
+
+@transaction.atomic
+def update_version(
+    *,
+    actor: User | None,
+    version: ModelVersion,
+    stage: str | None = None,
+    approval_checklist: Sequence[dict[str, Any]] = (),
+    **changes: Any,
+) -> ModelVersion:
+    """Change a version all at once or not at all, each part by the right it needs.
+
+    `stage` takes the right to decide, `approval_checklist` ([{id, status, note}]) the right to tick, and the
+    rest (version_label, description, tags, rollback_notes) the right to author.
+    """
+    version = ModelVersion.objects.locked(version.pk)
+    if changes:
+        _change(actor, version, changes)
+    for item in approval_checklist:
+        found = checklist.find_item(version, item["id"])
+        checklist.tick(actor=actor, item=found, status=item["status"], note=item.get("note"))
+    if stage is not None:
+        version = stages.move_stage(actor=actor, version=version, stage=stage)
+    return version
+
+
+def _change(actor: User | None, version: ModelVersion, changes: dict[str, Any]) -> None:
+    require(actor, Right.AUTHOR, domain=Domain.LIFECYCLE)
+    check_version_label(changes.get("version_label", ""))
+    changed = differences(version, changes)
+    if not changed:
+        return
+    for field in changed:
+        setattr(version, field, changes[field])
+    with _label_taken(version.version_label):
+        version.save(update_fields=[*changed, "updated_at"])
+    audit.record(
+        actor=actor, action="model_version.update", target=version, domain=Domain.LIFECYCLE, changes=changed
+    )
+
+
+@transaction.atomic
+def files_changed(*, run: Run, path: str, actor: User | None) -> None:
+    """Bring the versions made of `path` up to date after its content changed: an approval of it ends.
+
+    Called in the transaction of the upload. The run is locked, so that an upload and a registration cannot
+    pass each other unseen.
+    """
+    Run.objects.select_for_update(no_key=True).get(pk=run.pk)
+    for candidate in ModelVersion.objects.filter(run=run).order_by("pk"):
+        if path.startswith(f"{candidate.artifact_path}/"):
+            _take_over_files(ModelVersion.objects.locked(candidate.pk), path, actor)
+
+
+def _take_over_files(version: ModelVersion, path: str, actor: User | None) -> None:
+    files = model_files(version.run, version.artifact_path)
+    before, after = version.content_sha256, content_sha256(files, version.artifact_path)
+    if before == after:
+        return
+    try:
+        declared = describe(files, version.artifact_path)
+    except Invalid:
+        # The upload stands; that it is no model any more is what the deployment's validation will say.
+        declared = Description()
+    version.content_sha256, version.size_bytes = after, sum(file.size_bytes for file in files)
+    version.framework, version.signature = declared.framework, declared.signature
+    version.save(update_fields=["content_sha256", "size_bytes", "framework", "signature", "updated_at"])
+    audit.record(
+        actor=actor,
+        action="model_version.files_change",
+        target=version,
+        domain=Domain.LIFECYCLE,
+        changes={"path": path, "content_sha256": [before, after]},
+    )
+    if version.approved_at:
+        approvals.void(
+            actor=actor, version=version, reason=_("“%(path)s” changed after the approval.") % {"path": path}
+        )
+
+
+def compare_versions(*, user: User, model_name: str, versions: Sequence[str]) -> dict[str, Any]:
+    """The metrics of 2 to 50 versions side by side: a row a metric, a value a version, None where missing."""
+    if not MIN_COMPARED <= len(versions) <= MAX_COMPARED:
+        raise Invalid(
+            _("Compare %(least)d to %(most)d versions.") % {"least": MIN_COMPARED, "most": MAX_COMPARED},
+            fields={"versions": len(versions)},
+        )
+    found = [find_version(user, model_name, version) for version in versions]
+    if len({version.pk for version in found}) < len(found):
+        raise Invalid(_("Each version is compared once."), fields={"versions": _("names one version twice")})
+    names = sorted({name for version in found for name in version.metrics})
+    return {
+        "model_name": model_name,
+        "versions": found,
+        "metrics": [
+            {"metric_name": name, "values": [version.metrics.get(name) for version in found]}
+            for name in names
+        ],
+    }
+
+
+@contextmanager
+def _label_taken(label: str) -> Iterator[None]:
+    """A write that the label's uniqueness refuses, as a Conflict."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        raise Conflict(
+            _("Another version of this model has the label “%(label)s”.") % {"label": label}
+        ) from error
+
+
+def _ensure_model(actor: User, name: str, **fields: Any) -> tuple[RegisteredModel, bool]:
+    check_model_name(name)
+    model, created = RegisteredModel.objects.get_or_create(
+        name=name, defaults={"created_by": actor, **fields}
+    )
+    if created:
+        audit.record(actor=actor, action="registered_model.create", target=model, domain=Domain.LIFECYCLE)
+    return model, created
+
+
+def _locked_run(actor: User, run_id: str) -> Run:
+    run = Run.objects.visible_to(actor).kept().select_for_update(no_key=True).filter(run_id=run_id).first()
+    if run is None:
+        raise NotFound(_("There is no run “%(run_id)s”.") % {"run_id": run_id})
+    return run
+
+
+def _metrics_of(run: Run) -> dict[str, float]:
+    """The run's latest metrics by name. One measured on several datasets is kept as “name@dataset”."""
+    rows = list(run.metrics.all())
+    names = [row.name for row in rows]
+    return {
+        f"{row.name}@{row.dataset}" if row.dataset and names.count(row.name) > 1 else row.name: row.number
+        for row in rows
+    }
+
+
+def _stored(metrics: Mapping[str, float]) -> dict[str, float | str]:
+    """Metrics as JSON can keep them: it lacks NaN and infinity, so these are kept as the API writes them."""
+    return {name: value if math.isfinite(value) else _word(value) for name, value in metrics.items()}
+
+
+def _word(value: float) -> str:
+    return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")

@@ -1,0 +1,218 @@
+"""Log, change, delete and restore runs."""
+
+from datetime import datetime
+from typing import Any, TypedDict
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from core.errors import Conflict, Invalid, NotFound
+from core.models import User
+from core.operations import audit
+from core.roles import Domain, Right, require
+from lifecycle.models import Experiment, Run, RunParameter, RunTag
+from lifecycle.models.runs import refuse_completion_before_start
+from lifecycle.names import check_key
+from lifecycle.operations.changes import differences
+from lifecycle.operations.metrics import Point, log_metrics
+from lifecycle.states import FINISHED_RUNS, ExperimentStatus, RunStatus
+
+
+class Parameter(TypedDict):
+    name: str
+    value: str
+
+
+def find_run(user: User, run_id: str, *, deleted: bool = False) -> Run:
+    """The run of that id that `user` may see; a deleted one only when asked for. Raises NotFound."""
+    runs = Run.objects.visible_to(user).select_related("experiment", "created_by")
+    if not deleted:
+        runs = runs.kept()
+    run = runs.filter(run_id=run_id).first() if "\x00" not in run_id else None
+    if run is None:
+        raise NotFound(_("There is no run “%(run_id)s”.") % {"run_id": run_id})
+    return run
+
+
+@transaction.atomic
+def create_run(
+    *,
+    actor: User,
+    experiment: Experiment,
+    status: str = RunStatus.RUNNING,
+    started_at: datetime | None = None,
+    completed_at: datetime | None = None,
+    parameters: list[Parameter] | None = None,
+    metrics: list[Point] | None = None,
+    tags: dict[str, str] | None = None,
+    **fields: Any,
+) -> Run:
+    """Log a run, with what is known of it already. It starts now unless it is scheduled or the caller says
+    when.
+
+    `fields` are name, notes, dataset_name and dataset_version. Raises Conflict when the experiment is
+    archived, Invalid when the times contradict the status or each other.
+    """
+    require(actor, Right.AUTHOR, domain=Domain.LIFECYCLE)
+    # Locked, so that it cannot be archived between this look and the insert.
+    experiment = Experiment.objects.select_for_update(no_key=True).get(pk=experiment.pk)
+    if experiment.status == ExperimentStatus.ARCHIVED:
+        raise Conflict(_("“%(name)s” is archived and takes no new runs.") % {"name": experiment.name})
+    started_at, completed_at = _times(status, started_at, completed_at)
+    run = Run.objects.create(
+        experiment=experiment,
+        created_by=actor,
+        status=status,
+        started_at=started_at,
+        completed_at=completed_at,
+        **fields,
+    )
+    log_parameters(actor=actor, run=run, parameters=parameters or [])
+    set_tags(actor=actor, run=run, tags=tags or {})
+    log_metrics(actor=actor, run=run, metrics=metrics or [])
+    audit.record(
+        actor=actor,
+        action="run.create",
+        target=run,
+        domain=Domain.LIFECYCLE,
+        changes={"experiment": experiment.name},
+    )
+    return run
+
+
+def _times(
+    status: str, started_at: datetime | None, completed_at: datetime | None
+) -> tuple[datetime | None, datetime | None]:
+    if completed_at and status not in FINISHED_RUNS:
+        raise _completed_without_finishing(status)
+    now = timezone.now()
+    if status in FINISHED_RUNS:
+        completed_at = completed_at or now
+    if status != RunStatus.SCHEDULED:
+        started_at = started_at or min(now, completed_at or now)
+    refuse_completion_before_start(started_at, completed_at)
+    return started_at, completed_at
+
+
+def _completed_without_finishing(status: str) -> Invalid:
+    problem = _("A run that is “%(status)s” has not completed.") % {"status": status}
+    return Invalid(problem, fields={"completed_at": problem})
+
+
+@transaction.atomic
+def update_run(
+    *,
+    actor: User | None,
+    run: Run,
+    status: str | None = None,
+    completed_at: datetime | None = None,
+    parameters: list[Parameter] | None = None,
+    metrics: list[Point] | None = None,
+    tags: dict[str, str] | None = None,
+    **changes: Any,
+) -> Run:
+    """Change a run: `changes` to name, notes, dataset_name and dataset_version, a move to another status,
+    more parameters and metrics, and tags, which are replaced whole.
+
+    Raises Conflict when the move is not allowed or a logged parameter would change: nothing is changed then.
+    """
+    require(actor, Right.AUTHOR, domain=Domain.LIFECYCLE)
+    run = (
+        Run.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("experiment", "created_by")
+        .get(pk=run.pk)
+    )
+    if completed_at and (status or run.status) not in FINISHED_RUNS:
+        raise _completed_without_finishing(status or run.status)
+    if status and status != run.status:
+        run.move_to(status, actor=actor, at=completed_at)
+    elif completed_at:
+        refuse_completion_before_start(run.started_at, completed_at)
+        changes["completed_at"] = completed_at
+    log_parameters(actor=actor, run=run, parameters=parameters or [])
+    log_metrics(actor=actor, run=run, metrics=metrics or [])
+    _change(actor, run, changes, tags)
+    return run
+
+
+def _change(actor: User | None, run: Run, changes: dict[str, Any], tags: dict[str, str] | None) -> None:
+    changed = differences(run, changes)
+    told: dict[str, Any] = {field: [str(before), str(after)] for field, (before, after) in changed.items()}
+    for field in changed:
+        setattr(run, field, changes[field])
+    before = dict(run.tag_rows.values_list("name", "value"))
+    if tags is not None and tags != before:
+        run.tag_rows.exclude(name__in=tags).delete()
+        set_tags(actor=actor, run=run, tags=tags)
+        told["tags"] = [before, tags]
+    if told:
+        run.save(update_fields=[*changed, "updated_at"])
+        audit.record(actor=actor, action="run.update", target=run, domain=Domain.LIFECYCLE, changes=told)
+
+
+@transaction.atomic
+def log_parameters(*, actor: User | None, run: Run, parameters: list[Parameter]) -> None:
+    """Add parameters. The same value again is fine; another value raises Conflict, since runs are compared by
+    them.
+    """
+    require(actor, Right.AUTHOR, domain=Domain.LIFECYCLE)
+    wanted = _by_name(parameters)
+    RunParameter.objects.bulk_create(
+        (RunParameter(run=run, name=check_key(name), value=value) for name, value in wanted.items()),
+        ignore_conflicts=True,
+    )
+    kept = dict(run.parameters.filter(name__in=wanted).values_list("name", "value"))
+    changed = {
+        name: _("It was logged as “%(value)s” and never changes.") % {"value": kept[name]}
+        for name, value in wanted.items()
+        if kept[name] != value
+    }
+    if changed:
+        raise Conflict(
+            _("Parameters never change once logged: %(names)s. Log another run.")
+            % {"names": ", ".join(changed)},
+            fields={f"parameters.{name}": problem for name, problem in changed.items()},
+        )
+
+
+def _by_name(parameters: list[Parameter]) -> dict[str, str]:
+    wanted: dict[str, str] = {}
+    for parameter in parameters:
+        if wanted.setdefault(parameter["name"], parameter["value"]) != parameter["value"]:
+            problem = _("“%(name)s” is given twice with different values.") % {"name": parameter["name"]}
+            raise Invalid(problem, fields={"parameters": problem})
+    return wanted
+
+
+@transaction.atomic
+def set_tags(*, actor: User | None, run: Run, tags: dict[str, str]) -> None:
+    """Set tags, keeping those not named."""
+    require(actor, Right.AUTHOR, domain=Domain.LIFECYCLE)
+    RunTag.objects.bulk_create(
+        (RunTag(run=run, name=check_key(name), value=value) for name, value in tags.items()),
+        update_conflicts=True,
+        unique_fields=["run", "name"],
+        update_fields=["value"],
+    )
+
+
+def delete_run(*, actor: User | None, run: Run) -> None:
+    """Put a run aside: it is no longer listed or found, and nothing of it is lost. Raises Conflict when it
+    is.
+    """
+    _set_deleted(actor, run, timezone.now(), action="run.delete", refusal=_("This run is deleted already."))
+
+
+def restore_run(*, actor: User | None, run: Run) -> None:
+    """Undo `delete_run`. Raises Conflict when the run is not deleted."""
+    _set_deleted(actor, run, None, action="run.restore", refusal=_("This run is not deleted."))
+
+
+@transaction.atomic
+def _set_deleted(actor: User | None, run: Run, at: datetime | None, *, action: str, refusal: str) -> None:
+    require(actor, Right.AUTHOR, domain=Domain.LIFECYCLE)
+    if not Run.objects.filter(pk=run.pk, deleted_at__isnull=at is not None).update(deleted_at=at):
+        raise Conflict(refusal)
+    run.deleted_at = at
+    audit.record(actor=actor, action=action, target=run, domain=Domain.LIFECYCLE)
