@@ -37,7 +37,7 @@ class ReplicaStatus:
     process_created: float | None  # seconds since the epoch, as psutil's create_time
     address: str  # "unix:///…/s" or "http://host:port/prefix"
     memory_bytes: int
-    queue_depth: int
+    queue_depth: float  # requests waiting, the mean over about the last second
     in_flight: int
     requests: int
     errors: int

@@ -9,6 +9,8 @@ from typing import Any
 PROBE_TIMEOUT_SECONDS = 2.0
 LONGEST_ANSWER = 2**20
 COUNTERS = ("queue_depth", "in_flight", "requests", "errors")
+# Far above what any process counts, and small enough for a database's column.
+LARGEST_COUNT = 2**53
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,7 @@ class Observation:
     answered: bool
     ready: bool = False
     stats: dict[str, int] = field(default_factory=dict)
+    waited_seconds: float = 0.0  # what all its requests have waited so far, together
 
 
 async def probe(socket_path: Path, *, timeout_seconds: float = PROBE_TIMEOUT_SECONDS) -> Observation:
@@ -31,17 +34,21 @@ async def probe(socket_path: Path, *, timeout_seconds: float = PROBE_TIMEOUT_SEC
             if status != 200:
                 return Observation(answered=True)
             _, stats = await _get(socket_path, "/stats")
-            return Observation(answered=True, ready=True, stats=_counters(json.loads(stats)))
-    except (OSError, TimeoutError, EOFError, ValueError):
+            return _ready(json.loads(stats))
+    except (OSError, TimeoutError, EOFError, ValueError, RecursionError):
         return Observation(answered=False)
 
 
-def _counters(stats: Any) -> dict[str, int]:
+def _ready(stats: Any) -> Observation:
     """The counters we use, as numbers whatever the model in that process made of them. Raises ValueError."""
     try:
-        return {name: int(stats[name]) for name in COUNTERS}
-    except (KeyError, TypeError) as error:
+        counters = {name: int(stats[name]) for name in COUNTERS}
+        waited_seconds = float(stats["waited_seconds"])
+    except (KeyError, TypeError, OverflowError) as error:
         raise ValueError(f"/stats without usable counters: {error}") from error
+    if not all(0 <= number <= LARGEST_COUNT for number in (*counters.values(), waited_seconds)):
+        raise ValueError("/stats with a counter that cannot be")
+    return Observation(answered=True, ready=True, stats=counters, waited_seconds=waited_seconds)
 
 
 async def _get(socket_path: Path, path: str) -> tuple[int, bytes]:

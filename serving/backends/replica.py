@@ -60,6 +60,8 @@ class Replica:
     def _reset(self, now: float) -> None:
         self.stats: dict[str, int] = {}
         self.stats_at = 0.0
+        self._waited_seconds = 0.0
+        self._queue_depth = 0.0
         self.rss = 0
         self.probing = False
         self.next_probe = 0.0
@@ -151,6 +153,9 @@ class Replica:
             self.state = STARTING  # it says itself that it cannot predict now: no traffic, but it may recover
 
     def _saw_ready(self, seen: Observation, now: float) -> None:
+        if self.stats_at:
+            self._queue_depth = max(0.0, seen.waited_seconds - self._waited_seconds) / (now - self.stats_at)
+        self._waited_seconds = seen.waited_seconds
         self.stats, self.stats_at, self._last_ready = seen.stats, now, now
         if self._ready_since is None:
             self._ready_since, self._ready_wall, self.has_served = now, time.time(), True
@@ -215,7 +220,7 @@ class Replica:
             process_created=self.handle.created if self.handle else None,
             address=self.address,
             memory_bytes=self.rss,
-            queue_depth=self.stats.get("queue_depth", 0),
+            queue_depth=self._queue_depth,
             in_flight=self.stats.get("in_flight", 0),
             requests=self.stats.get("requests", 0),
             errors=self.stats.get("errors", 0),

@@ -93,7 +93,7 @@ class Migration(migrations.Migration):
                 ('address', models.CharField(blank=True, max_length=300)),
                 ('pid', models.PositiveIntegerField(null=True)),
                 ('memory_bytes', models.BigIntegerField(default=0, verbose_name='memory')),
-                ('queue_depth', models.PositiveIntegerField(default=0)),
+                ('queue_depth', models.FloatField(default=0)),
                 ('requests', models.PositiveBigIntegerField(default=0, verbose_name='requests')),
                 ('errors', models.PositiveBigIntegerField(default=0, verbose_name='errors')),
                 ('restarts', models.PositiveIntegerField(default=0, verbose_name='restarts')),

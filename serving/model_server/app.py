@@ -63,6 +63,7 @@ class ModelApp:
         """Counters since the start; errors are the answers of 500 and above."""
         return {
             "queue_depth": self._batcher.queue_depth,
+            "waited_seconds": self._batcher.waited_seconds,
             "in_flight": max(0, self._active - self._batcher.queue_depth),
             "requests": self._by_status.total(),
             "errors": sum(count for status, count in self._by_status.items() if status >= 500),

@@ -68,6 +68,8 @@ class Batcher:
         self._wake = threading.Condition()
         self._seconds_per_row: float | None = None
         self._memory_ran_out = False
+        self._waited_seconds = 0.0
+        self._waited_until = time.monotonic()
         self.current: list[Job] = []
         self.current_since: float | None = None  # time.monotonic() at which the running predict began
         self.batches = 0
@@ -79,6 +81,17 @@ class Batcher:
         return len(self._waiting)
 
     @property
+    def waited_seconds(self) -> float:
+        """What all requests have waited so far, together: the integral of the queue's depth over time.
+
+        Its growth within a span of time, divided by that span, is the mean depth of the queue. The depth at one
+        moment says little, since batching empties the queue and fills it again with every predict.
+        """
+        with self._wake:
+            self._note_waiting()
+            return self._waited_seconds
+
+    @property
     def full(self) -> bool:
         return len(self._waiting) >= self._queue_size
 
@@ -88,6 +101,7 @@ class Batcher:
             raise Busy(f"{self._queue_size} requests are waiting already; try again shortly.")
         job = Job(inputs, params, request_id, self._loop.create_future())
         with self._wake:
+            self._note_waiting()
             self._waiting.append(job)
             self._wake.notify()
         return job.answer
@@ -100,6 +114,7 @@ class Batcher:
     def abandon(self, current: Refused, waiting: Refused) -> None:
         """Answer everybody because the process is about to leave."""
         with self._wake:
+            self._note_waiting()
             jobs, queued = list(self.current), list(self._waiting)
             self._waiting.clear()
         answers: list[tuple[Job, Answer]] = [(job, current) for job in jobs]
@@ -111,11 +126,18 @@ class Batcher:
             with self._wake:
                 while not self._waiting:
                     self._wake.wait()
+                self._note_waiting()
                 self.current = self._take()
             answers = self._answers(self.current)
             self._loop.call_soon_threadsafe(self._deliver, answers)
             if self._memory_ran_out:
                 self._loop.call_soon_threadsafe(self._on_out_of_memory)
+
+    def _note_waiting(self) -> None:
+        """Before the queue changes, with the lock held: count the time for which it was as long as it is."""
+        now = time.monotonic()
+        self._waited_seconds += len(self._waiting) * (now - self._waited_until)
+        self._waited_until = now
 
     def _take(self) -> list[Job]:
         """The next request, and as many behind it as may share its batch."""

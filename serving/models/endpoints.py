@@ -61,7 +61,7 @@ class Replica(models.Model):
     address = models.CharField(max_length=300, blank=True)
     pid = models.PositiveIntegerField(null=True)
     memory_bytes = models.BigIntegerField(_("memory"), default=0)
-    queue_depth = models.PositiveIntegerField(default=0)
+    queue_depth = models.FloatField(default=0)
     requests = models.PositiveBigIntegerField(_("requests"), default=0)
     errors = models.PositiveBigIntegerField(_("errors"), default=0)
     restarts = models.PositiveIntegerField(_("restarts"), default=0)

@@ -39,6 +39,12 @@ def test_a_short_burst_adds_nothing():
     assert scaler.wanted(now=1 + BUSY_SECONDS, current=1, ready=1, waiting=50, **BOUNDS) == 1
 
 
+def test_a_request_that_waited_for_another_now_and_then_does_not_keep_a_replica():
+    scaler = Autoscaler()
+    scaler.wanted(now=1, current=2, ready=2, waiting=0.05, **BOUNDS)
+    assert scaler.wanted(now=1 + IDLE_SECONDS, current=2, ready=2, waiting=0.02, **BOUNDS) == 1
+
+
 def test_never_above_the_maximum():
     scaler = Autoscaler()
     scaler.wanted(now=1, current=3, ready=3, waiting=500, **BOUNDS)

@@ -241,6 +241,7 @@ def test_queue_depth_and_in_flight_are_seen_while_a_predict_runs(tmp_path: Path)
             stats = process.stats()
             assert [answer.result()[0] for answer in asked] == [200] * 3
     assert (stats["in_flight"], stats["queue_depth"]) == (1, 2)
+    assert 0.2 < stats["waited_seconds"] < 0.8  # two requests for some 0.2 s
 
 
 def test_sigterm_finishes_what_is_in_flight_and_exits_with_0(tmp_path: Path) -> None:
