@@ -12,7 +12,7 @@ class DomainError(Exception):
     code = "invalid"
 
     def __init__(self, detail: object, *, code: str | None = None, fields: dict[str, object] | None = None):
-        self.detail = str(detail)
+        self.detail = detail if isinstance(detail, str) else str(detail)
         self.code = code or self.code
         self.fields = {name: str(problem) for name, problem in (fields or {}).items()}
         super().__init__(self.detail)

@@ -3,9 +3,8 @@
 from enum import StrEnum
 from typing import TYPE_CHECKING, Optional
 
-from django.utils.translation import gettext as _
-
 from core.errors import NotAllowed
+from core.translation import gettext as _
 
 if TYPE_CHECKING:
     from core.models import User

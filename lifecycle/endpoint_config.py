@@ -5,9 +5,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.utils.translation import gettext as _
 
 from core.errors import Invalid
+from core.translation import gettext as _
 from serving.operations.targets import Scale
 
 EXTERNAL = "external"

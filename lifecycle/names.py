@@ -4,9 +4,8 @@ import posixpath
 import re
 import unicodedata
 
-from django.utils.translation import gettext as _
-
 from core.errors import Invalid
+from core.translation import gettext as _
 
 MAX_EXPERIMENT_NAME = 500
 MAX_MODEL_NAME = 250

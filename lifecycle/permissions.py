@@ -2,10 +2,10 @@
 itself."""
 
 from django.conf import settings
-from django.utils.translation import gettext as _
 
 from core.models import User
 from core.roles import Domain, Right, may
+from core.translation import gettext as _
 from lifecycle.models import ModelVersion
 from lifecycle.models.registry import ModelVersionQuerySet
 from lifecycle.states import STAGES_FOR, Stage

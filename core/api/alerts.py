@@ -55,7 +55,7 @@ class AlertViewSet(Listed, Resource):
     serializer_class = AlertSerializer
     filterset_class = AlertFilters
     ordering_fields = ("raised_at", "severity")
-    search_fields = ("title", "message")
+    search_fields = ("title__text", "message__text")
     export_name = "alerts"
 
     def get_queryset(self) -> QuerySet[Alert]:

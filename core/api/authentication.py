@@ -4,13 +4,13 @@ import base64
 import binascii
 from typing import Any
 
-from django.utils.translation import gettext as _
 from rest_framework import authentication, exceptions
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from core.models import User
 from core.operations.access import user_of_token
+from core.translation import gettext as _
 
 
 def secret_in(header: str) -> str | None:

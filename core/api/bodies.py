@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from django.http import HttpRequest
-from django.utils.translation import gettext as _
 
 from core.errors import Invalid
+from core.translation import gettext as _
 
 CHUNK_BYTES = 1024 * 1024
 

@@ -2,7 +2,6 @@ from typing import Any
 
 import django_filters
 from django.db.models import Q, QuerySet
-from django.utils.translation import gettext as _
 from rest_framework import serializers, status
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -14,6 +13,7 @@ from core.errors import NotAllowed
 from core.models import AccessToken, User
 from core.operations import access
 from core.roles import Domain, Right, may
+from core.translation import gettext as _
 
 
 class TokenSerializer(serializers.ModelSerializer):

@@ -6,6 +6,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from core.models.access import DomainRows
+from core.models.sentences import SentenceField
 
 
 class Severity(models.TextChoices):
@@ -21,8 +22,8 @@ class Alert(models.Model):
     key = models.CharField(max_length=200)
     domain = models.CharField(_("domain"), max_length=20)
     severity = models.CharField(_("severity"), max_length=10, choices=Severity)
-    title = models.CharField(_("title"), max_length=300)
-    message = models.TextField(_("message"), blank=True)
+    title = SentenceField(_("title"))
+    message = SentenceField(_("message"), blank=True, default="")
     object_type = models.CharField(max_length=40, blank=True)
     object_id = models.CharField(max_length=64, blank=True)
     url = models.CharField(max_length=300, blank=True)

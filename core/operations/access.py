@@ -5,13 +5,13 @@ from datetime import datetime, timedelta
 from django.contrib.auth.models import Group
 from django.db import IntegrityError, transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from core.errors import Conflict, Invalid, NotAllowed, NotFound
 from core.models import AccessToken, SignInLink, User
 from core.models.access import digest, new_secret
 from core.operations import audit
 from core.roles import Domain, Right, Role, require
+from core.translation import gettext as _
 
 TOKEN_PREFIX = "mlops"
 LINK_LIFETIME = timedelta(hours=24)

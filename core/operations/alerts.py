@@ -4,14 +4,12 @@ from collections.abc import Iterable
 
 from django.db import transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from core.errors import Conflict
 from core.models import Alert, User
 from core.operations import audit
 from core.roles import Domain, Right, require
-
-MAX_TITLE = 300
+from core.translation import gettext as _
 
 
 @transaction.atomic
@@ -28,7 +26,6 @@ def raise_alert(
 ) -> Alert:
     """Open an alert, or bring the open one of the same `key` up to date: a state is told once, not every
     second."""
-    title = title[:MAX_TITLE]
     alert, created = Alert.objects.select_for_update().get_or_create(
         key=key,
         resolved_at=None,

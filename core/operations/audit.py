@@ -9,6 +9,8 @@ from django.utils import timezone
 from core.context import current
 from core.models import AuditChain, AuditEvent, User
 from core.roles import Domain
+from core.sentences import storable
+from core.translation import in_english
 
 SYSTEM = "system"
 BATCH = 1000
@@ -26,7 +28,8 @@ def record(
     """Append one row, in the transaction of what it records.
 
     `action` is "noun.verb", e.g. "model_version.approve"; `changes` maps a field to [before, after] or to its value
-    when it is new. Raises RuntimeError outside a transaction: a change and its row stand or fall together.
+    when it is new. Sentences of ours are kept in English, in which the code has them: a row is hashed as it is,
+    so it has one wording. Raises RuntimeError outside a transaction: a change and its row stand or fall together.
     """
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("Audit rows are written in the transaction of what they record.")
@@ -40,9 +43,9 @@ def record(
         domain=domain,
         object_type=target._meta.model_name or "",
         object_id=str(target.pk),
-        object_name=str(target)[:300],
+        object_name=storable(in_english(str(target)))[:300],
         changes=changes or {},
-        reason=reason,
+        reason=storable(in_english(reason)),
         via=context.via,
         request_id=context.request_id,
         address=context.address,

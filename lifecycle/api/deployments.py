@@ -58,7 +58,7 @@ class DeploymentViewSet(Listed, LifecycleResource):
     serializer_class = DeploymentSerializer
     filterset_class = DeploymentFilters
     ordering_fields = ("created_at", "updated_at", "deployed_at", "environment", "status", "model__name")
-    search_fields = ("model__name", "deployment_notes", "error_message")
+    search_fields = ("model__name", "deployment_notes", "error_message__text")
     export_name = "deployments"
     lookup_value_regex = r"\d{1,18}"
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import django_filters
 from django.db.models import F, OuterRef, QuerySet, Subquery
-from django.utils.translation import gettext as _
 from rest_framework.exceptions import ValidationError
 from rest_framework.filters import BaseFilterBackend
 from rest_framework.request import Request
 
 from core.api.filters import MomentFilter, Ordering
+from core.translation import gettext as _
 from lifecycle.models import RunMetric, RunParameter, RunTag
 from lifecycle.states import RunStatus
 

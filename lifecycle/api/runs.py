@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.db.models import Prefetch, QuerySet
-from django.utils.translation import gettext as _
 from rest_framework import serializers, status
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -13,6 +12,7 @@ from core.api.parsers import StrictJSONParser
 from core.api.serializers import Number
 from core.api.views import Listed, Response
 from core.errors import Invalid
+from core.translation import gettext as _
 from lifecycle.api.base import LifecycleResource, OfRun, Paged, Parameters
 from lifecycle.api.parsers import LinesParser
 from lifecycle.api.run_filters import METRIC, PARAMETER, LoggedValueFilters, RunFilters, RunOrdering

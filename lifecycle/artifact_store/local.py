@@ -6,9 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from django.utils.translation import gettext as _
-
 from core.errors import Invalid, NotFound, Unavailable
+from core.translation import gettext as _
 
 
 class LocalStore:

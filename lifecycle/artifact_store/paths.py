@@ -3,9 +3,8 @@
 import unicodedata
 from urllib.parse import unquote
 
-from django.utils.translation import gettext as _
-
 from core.errors import Invalid
+from core.translation import gettext as _
 
 # S3 keys end at 1,024 bytes and names on common file systems at 255; a model is copied to such a disk to be
 # served.

@@ -9,9 +9,9 @@ import boto3
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from django.utils.translation import gettext as _
 
 from core.errors import NotFound, Unavailable
+from core.translation import gettext as _
 
 PART_BYTES = 16 * 1024 * 1024
 MISSING = frozenset({"NoSuchKey", "404"})

@@ -7,13 +7,14 @@ from django.conf import settings
 from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
-from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from core.errors import Conflict
 from core.models import User
+from core.models.sentences import SentenceField
 from core.operations import audit
 from core.roles import Domain
+from core.translation import gettext as _t
 from lifecycle.models.registry import ModelVersion, RegisteredModel
 from lifecycle.states import DEPLOYMENT_MOVES, IN_PROGRESS, DeploymentStatus, Environment, Health
 
@@ -56,7 +57,7 @@ class Deployment(models.Model):
     external_metrics = models.JSONField(default=dict)
     health_status = models.CharField(_("health"), max_length=10, choices=Health, default=Health.UNKNOWN)
     deployment_notes = models.TextField(_("notes"), blank=True)
-    error_message = models.TextField(_("error"), blank=True)
+    error_message = SentenceField(_("error"), blank=True, default="")
     rollback_from = models.ForeignKey(
         "self",
         null=True,
@@ -174,7 +175,7 @@ class DeploymentEvent(models.Model):
     before = models.CharField(max_length=10, blank=True)
     after = models.CharField(max_length=10)
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
-    reason = models.TextField(blank=True)
+    reason = SentenceField(blank=True, default="")
 
     class Meta:
         ordering = ["id"]
@@ -189,7 +190,7 @@ class DeploymentLogLine(models.Model):
     deployment = models.ForeignKey(Deployment, on_delete=models.CASCADE, related_name="log_lines")
     at = models.DateTimeField()
     level = models.CharField(max_length=10, default="info")
-    message = models.TextField()
+    message = SentenceField()
 
     class Meta:
         ordering = ["id"]

@@ -10,13 +10,13 @@ from datetime import datetime
 from django.conf import settings
 from django.db import models, transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from core.errors import Conflict, Invalid
 from core.models import User
 from core.operations import audit
 from core.roles import Domain
+from core.translation import gettext as _t
 from lifecycle.models.experiments import Experiment
 from lifecycle.states import FINISHED_RUNS, RUN_MOVES, RunStatus
 

@@ -1,12 +1,12 @@
 """Aliases: names such as “champion” that point at one version of a model and can be moved."""
 
 from django.db import transaction
-from django.utils.translation import gettext as _
 
 from core.errors import Invalid, NotFound
 from core.models import User
 from core.operations import audit
 from core.roles import Domain, Right, require
+from core.translation import gettext as _
 from lifecycle.models import ModelAlias, ModelVersion, RegisteredModel
 from lifecycle.names import check_alias
 

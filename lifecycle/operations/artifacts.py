@@ -6,9 +6,9 @@ from typing import BinaryIO
 
 from django.db.models import BooleanField, Case, Count, F, QuerySet, Sum, Value, When
 from django.db.models.functions import Left, StrIndex, Substr
-from django.utils.translation import gettext as _
 
 from core.errors import Conflict, NotFound
+from core.translation import gettext as _
 from lifecycle.artifact_store import CHUNK_BYTES, artifact_store
 from lifecycle.artifact_store.paths import check_artifact_path
 from lifecycle.models import Artifact, ModelVersion, Run

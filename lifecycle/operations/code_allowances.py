@@ -2,12 +2,12 @@
 
 from django.db import transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from core.errors import Conflict, Invalid
 from core.models import User
 from core.operations import audit
 from core.roles import Domain, Right, require
+from core.translation import gettext as _
 from lifecycle.models import CodeAllowance, ModelVersion, RegisteredModel
 from lifecycle.operations.artifacts import model_files
 

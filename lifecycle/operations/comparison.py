@@ -5,10 +5,10 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
-from django.utils.translation import gettext as _
 
 from core.errors import NotFound
 from core.models import User
+from core.translation import gettext as _
 from lifecycle.downsampling import downsample
 from lifecycle.models import MetricPoint, Run, RunMetric, RunParameter
 from lifecycle.operations.metrics import HISTORY_ROW, READ_BATCH, numbers

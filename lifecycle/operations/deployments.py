@@ -5,7 +5,6 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from core.context import current
 from core.errors import Conflict, Invalid
@@ -13,6 +12,8 @@ from core.models import User
 from core.operations import audit
 from core.queue import enqueue
 from core.roles import Domain, Right, require
+from core.sentences import joined
+from core.translation import gettext as _
 from lifecycle import endpoint_config as configuration
 from lifecycle.models import Deployment, ModelVersion
 from lifecycle.operations.health import forget_health
@@ -183,7 +184,7 @@ def _start(*, actor: User | None, version: ModelVersion, environment: str, **fie
     version = ModelVersion.objects.locked(version.pk)
     blockers = deployment_blockers(version, environment)
     if blockers:
-        raise Conflict(" ".join(blockers), code="not_deployable")
+        raise Conflict(joined(blockers), code="not_deployable")
     try:
         with transaction.atomic():
             deployment = Deployment.objects.create(

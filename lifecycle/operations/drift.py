@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from core.errors import Conflict, Invalid
 from core.models import User
@@ -14,6 +13,7 @@ from core.models.alerts import Severity
 from core.operations import audit
 from core.operations.alerts import raise_alert, resolve_alert
 from core.roles import Domain, Right, require
+from core.translation import gettext as _
 from lifecycle.models import DriftEvent, ModelVersion
 
 ALARMING = (Severity.HIGH, Severity.CRITICAL)

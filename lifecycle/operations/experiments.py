@@ -8,12 +8,12 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import Case, Count, F, When, Window
 from django.db.models.functions import RowNumber
-from django.utils.translation import gettext as _
 
 from core.errors import Conflict, NotFound
 from core.models import User
 from core.operations import audit
 from core.roles import Domain, Right, require
+from core.translation import gettext as _
 from lifecycle.models import Experiment, Run, RunMetric
 from lifecycle.names import check_experiment_name
 from lifecycle.operations.changes import differences

@@ -4,11 +4,12 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from core.errors import Conflict, Invalid
 from core.models import User
 from core.roles import Domain, require
+from core.sentences import joined
+from core.translation import gettext as _
 from lifecycle.models import Deployment
 from lifecycle.operations.deployments import right_to_deploy
 from lifecycle.operations.health import forget_health, note_health
@@ -59,7 +60,7 @@ def _move(actor: User | None, deployment: Deployment, status: str, reason: str) 
     if status == DeploymentStatus.ACTIVE:
         blockers = deployment_blockers(deployment.model_version, deployment.environment)
         if blockers:
-            raise Conflict(" ".join(blockers), code="not_deployable")
+            raise Conflict(joined(blockers), code="not_deployable")
         _end_previous(actor, deployment)
         deployment.move_to(status, actor=actor, reason=reason, deployed_at=timezone.now())
     elif status == DeploymentStatus.FAILED:

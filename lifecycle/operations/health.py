@@ -6,13 +6,14 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from core.models import User
 from core.models.alerts import Severity
 from core.operations import audit
 from core.operations.alerts import raise_alert, resolve_alert
 from core.roles import Domain
+from core.sentences import Sentence
+from core.translation import gettext as _
 from lifecycle.models import Deployment
 from lifecycle.states import DeploymentStatus, Health
 from serving.operations.targets import ready_replicas
@@ -113,11 +114,15 @@ def _tell(actor: User | None, deployment: Deployment, before: str, why: str) -> 
         key=_alert_key(deployment),
         domain=Domain.LIFECYCLE,
         severity=SEVERITY[health],
-        title=_("%(deployment)s is %(health)s") % {"deployment": deployment, "health": health},
+        title=_title(health) % deployment,
         message=why,
         object_type="deployment",
         object_id=str(deployment.pk),
     )
+
+
+def _title(health: Health) -> Sentence:
+    return _("%s is unhealthy") if health == Health.UNHEALTHY else _("%s is degraded")
 
 
 def _alert_key(deployment: Deployment) -> str:

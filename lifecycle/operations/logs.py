@@ -6,11 +6,11 @@ from typing import TypedDict
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from core.errors import TooLarge
 from core.models import User
 from core.roles import Domain, Right, require
+from core.translation import gettext as _
 from lifecycle.models import Run, RunLogLine
 
 MAX_LINES_A_REQUEST = 1000

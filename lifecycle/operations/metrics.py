@@ -10,11 +10,11 @@ import numpy as np
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from core.errors import Invalid, TooLarge
 from core.models import User
 from core.roles import Domain, Right, require
+from core.translation import gettext as _
 from lifecycle.downsampling import downsample
 from lifecycle.models import MetricPoint, Run, RunMetric
 from lifecycle.models.runs import Measurement

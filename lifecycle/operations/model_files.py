@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
-from django.utils.translation import gettext as _
 
 from core.errors import Invalid
+from core.translation import gettext as _
 from lifecycle.artifact_store import artifact_store
 from lifecycle.models import Artifact
 

@@ -13,7 +13,6 @@ from datetime import timedelta
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from core.context import RequestContext, entered
 from core.errors import Conflict, DomainError
@@ -21,6 +20,8 @@ from core.models.alerts import Severity
 from core.operations.alerts import raise_alert, resolve_alerts
 from core.queue import enqueue
 from core.roles import Domain
+from core.sentences import joined
+from core.translation import gettext as _
 from lifecycle import endpoint_config as configuration
 from lifecycle.models import Deployment
 from lifecycle.operations.deployments import ADVANCE
@@ -102,7 +103,8 @@ def _ask_for_replicas(deployment: Deployment, model: CheckedModel) -> None:
         wake_task=ADVANCE,
     )
     deployment.log(
-        f"Bringing up {config.scale.initial} × {config.instance_type}; what serves now goes on until they are ready."
+        _("Bringing up %(number)d × %(profile)s; what serves now goes on until they are ready.")
+        % {"number": config.scale.initial, "profile": config.instance_type}
     )
 
 
@@ -111,7 +113,7 @@ def _activate(deployment: Deployment) -> None:
     """Move the traffic, end what served before, and say so, all at once."""
     blockers = deployment_blockers(deployment.model_version, deployment.environment)
     if blockers:
-        raise Conflict(" ".join(blockers))
+        raise Conflict(joined(blockers))
     _check_content(deployment)
     now = timezone.now()
     previous = (
@@ -131,7 +133,7 @@ def _activate(deployment: Deployment) -> None:
     deployment.move_to(DeploymentStatus.ACTIVE, deployed_at=now, health_status=Health.HEALTHY)
     targets.move_traffic(deployment_id=deployment.pk)
     _forget_failures(deployment)
-    deployment.log("Ready: traffic moved here.")
+    deployment.log(_("Ready: traffic moved here."))
 
 
 def _why_replaced(deployment: Deployment) -> str:
@@ -142,7 +144,7 @@ def _why_rolled_back(deployment: Deployment) -> str:
     """Told on the deployment that ends, so that its own trail says who went back and why."""
     who = deployment.created_by.username if deployment.created_by else _("the system")
     told = _("Rolled back by %(who)s with deployment #%(id)d.") % {"who": who, "id": deployment.pk}
-    return f"{told} {deployment.deployment_notes}".strip()
+    return joined([told, deployment.deployment_notes])
 
 
 def fail(deployment: Deployment, message: str) -> None:

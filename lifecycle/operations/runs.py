@@ -5,12 +5,12 @@ from typing import Any, TypedDict
 
 from django.db import transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from core.errors import Conflict, Invalid, NotFound
 from core.models import User
 from core.operations import audit
 from core.roles import Domain, Right, require
+from core.translation import gettext as _
 from lifecycle.models import Experiment, Run, RunParameter, RunTag
 from lifecycle.models.runs import refuse_completion_before_start
 from lifecycle.names import check_key

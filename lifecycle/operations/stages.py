@@ -4,12 +4,12 @@ from collections.abc import Iterable
 
 from django.conf import settings
 from django.db import transaction
-from django.utils.translation import gettext as _
 
 from core.errors import Conflict
 from core.models import User
 from core.operations import audit
 from core.roles import Domain, Right, require
+from core.translation import gettext as _
 from lifecycle.models import Deployment, ModelVersion
 from lifecycle.permissions import approval_gap, stage_fits
 from lifecycle.states import IN_PROGRESS, DeploymentStatus, Environment, Stage

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.utils.translation import gettext as _
 
 from core.errors import Conflict
+from core.sentences import joined
+from core.translation import gettext as _
 from lifecycle.models import Deployment, ModelVersion
 from lifecycle.operations.artifacts import fetch_model
 from lifecycle.operations.code_allowances import code_allowed
@@ -39,14 +40,14 @@ def validate(deployment: Deployment) -> CheckedModel:
     version = deployment.model_version
     blockers = deployment_blockers(version, deployment.environment)
     if blockers:
-        raise Conflict(" ".join(blockers))
+        raise Conflict(joined(blockers))
     # Asked before the files are copied: the copy has the hash read above, so leave given to whoever replaces
     # a file meanwhile is never leave for what was there before.
     allow_code = code_allowed(version)
     path = fetch_copy(version)
-    deployment.log(f"Files are those registered (SHA-256 {version.content_sha256[:12]}…).")
+    deployment.log(_("Files are those registered (SHA-256 %s…).") % version.content_sha256[:12])
     if allow_code:
-        deployment.log("An admin allowed this model's files to run code when they load.", level="warning")
+        deployment.log(_("An admin allowed this model’s files to run code when they load."), level="warning")
     spec = replica_spec(
         target=f"check-{deployment.pk}-{deployment.fence}",
         generation=1,

@@ -7,9 +7,9 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.translation import gettext as _
 
 from core.roles import Domain, may
+from core.translation import gettext as _
 from lifecycle.models import Deployment
 from lifecycle.operations.deployments import right_to_deploy, rollback_target
 from lifecycle.operations.examples import request_example

@@ -10,11 +10,11 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from core.pages.views import page, reason_of
 from core.status_words import status_word
+from core.translation import gettext as _
 from lifecycle.models import Deployment
 from lifecycle.operations import deployments
 from lifecycle.operations.monitoring import metrics_of
@@ -25,7 +25,7 @@ STOP_POLLING = 286  # htmx: swap this answer in and ask no more
 PER_PAGE = 50
 # The REST API's words, so that an export of what is shown is the same list in the same order.
 ORDERINGS = ("model__name", "environment", "status", "created_at")
-SEARCHED = ("model__name", "deployment_notes", "error_message")
+SEARCHED = ("model__name", "deployment_notes", "error_message__text")
 # The words of the chips, so that a filter and what it finds are called the same.
 FILTERS: dict[str, tuple[Any, ...]] = {
     "environment": tuple((value, status_word("environment", value).word) for value in Environment),

@@ -3,7 +3,6 @@
 import time
 
 from django.http import HttpRequest, HttpResponse
-from django.utils.translation import gettext as _
 from rest_framework.authentication import CSRFCheck
 
 from core.api.authentication import SignedIn, secret_in
@@ -11,6 +10,7 @@ from core.errors import DomainError, NotAllowed
 from core.models import User
 from core.models.access import digest
 from core.operations.access import user_of_token
+from core.translation import gettext as _
 
 # A token that is revoked, or a role that is taken away, counts at the latest this much later.
 REMEMBERED_SECONDS = 1.0

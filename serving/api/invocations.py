@@ -13,12 +13,12 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 
 from core.context import current
 from core.errors import DomainError, Invalid, NotFound, TooLarge, Unavailable
 from core.roles import Domain, Right, require
+from core.translation import gettext as _
 from serving.api.callers import caller_of
 from serving.gateway.balancer import Answer, Balancer
 from serving.gateway.slots import Slots

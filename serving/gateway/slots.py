@@ -5,9 +5,8 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.utils.translation import gettext as _
-
 from core.errors import Unavailable
+from core.translation import gettext as _
 
 # An endpoint may hold up to three times the threads that are free: alone at most three quarters of all,
 # several at once less each, and some are always left. This is the dynamic threshold of Choudhury and Hahne,

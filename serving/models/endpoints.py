@@ -3,6 +3,7 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from core.models.sentences import SentenceField
 from serving.states import ReplicaState, TargetState
 
 
@@ -65,7 +66,7 @@ class Replica(models.Model):
     requests = models.PositiveBigIntegerField(_("requests"), default=0)
     errors = models.PositiveBigIntegerField(_("errors"), default=0)
     restarts = models.PositiveIntegerField(_("restarts"), default=0)
-    message = models.TextField(_("message"), blank=True)
+    message = SentenceField(_("message"), blank=True, default="")
     started_at = models.DateTimeField(_("started"), null=True)
     ready_at = models.DateTimeField(_("ready"), null=True)
     updated_at = models.DateTimeField(auto_now=True)

@@ -44,10 +44,6 @@ def test_resolving_what_is_not_open_does_nothing():
     assert not AuditEvent.objects.exists()
 
 
-def test_a_long_title_is_cut_not_refused():
-    assert len(raised(title="x" * 1000).title) == 300
-
-
 # --- Listing ------------------------------------------------------------------------------------------------
 
 

@@ -90,7 +90,7 @@ def test_code_an_admin_allowed_is_loaded_and_the_log_says_so(agent, tmp_path):
     allow_code(actor=make_user("admin"), model=version.model, reason="our own")
     deployment = carry(agent, start(version))
     assert deployment.status == "active", said(deployment)
-    assert "An admin allowed this model's files to run code when they load." in said(deployment)
+    assert "An admin allowed this model’s files to run code when they load." in said(deployment)
 
 
 def test_all_replicas_are_ready_before_traffic_moves(agent, version):

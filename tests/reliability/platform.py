@@ -204,6 +204,10 @@ class Served:
         wait_until(lambda: self.restarts > before, seconds=20, what="the killed replica is started again")
         self.platform.wait_for_replicas(self.deployment_id, number)
 
+    def wait_for_restarts(self, number: int) -> None:
+        """The agent writes down a moment later what it did."""
+        wait_until(lambda: self.restarts == number, seconds=5, what=f"{number} restarts are counted")
+
     def predict(self, row: dict[str, float] | None = None) -> "Answer":
         with Caller(self.platform, self.model_name) as caller:
             return caller.predict(row or self.row)

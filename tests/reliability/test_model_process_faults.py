@@ -73,7 +73,9 @@ def test_a_frozen_process_is_replaced_and_its_callers_hear_that_it_took_too_long
     wait_until(lambda: served.predict().status == 200, seconds=15, what="it answers again")
     assert not process.is_running()
     wait_until(
-        lambda: "did not answer" in served.replicas[0]["message"], seconds=5, what="the reason is there to read"
+        lambda: "did not answer" in served.replicas[0]["message"],
+        seconds=5,
+        what="the reason is there to read",
     )
 
 
@@ -86,7 +88,7 @@ def test_a_hanging_model_is_replaced_with_backoff_until_it_is_called_unhealthy(
     for hangs in range(1, 4):
         assert served.predict(BAD_ROW).status == 504
         wait_until(lambda: served.predict().status == 200, seconds=10, what="it answers again")
-        wait_until(lambda: served.restarts == hangs, seconds=5, what=f"{hangs} restarts are counted")
+        served.wait_for_restarts(hangs)
     assert served.predict(BAD_ROW).status == 504
 
     waiting = wait_until(lambda: _in_state(served, "backoff"), seconds=5, what="the restart waits")

@@ -3,11 +3,11 @@
 import json
 from typing import Any
 
-from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from core.api.serializers import Number, StrictSerializer, Tags, Username
 from core.errors import Invalid
+from core.translation import gettext as _
 from lifecycle.api.serializers.runs import ArtifactSerializer, LogLineSerializer, MetricSerializer
 from lifecycle.models import Experiment, Run, RunMetric
 from lifecycle.names import MAX_EXPERIMENT_NAME, check_experiment_name

@@ -5,11 +5,11 @@ from typing import Any
 
 from django.conf import settings
 from django.urls import reverse
-from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from core.api.serializers import Number, StrictSerializer, Tags, Username
 from core.errors import Invalid
+from core.translation import gettext as _
 from lifecycle.models import Artifact, MetricPoint, Run, RunLogLine, RunMetric, RunParameter
 from lifecycle.names import MAX_KEY, check_key
 from lifecycle.operations.metrics import LARGEST_STEP, SMALLEST_STEP
