@@ -1,8 +1,7 @@
-"""Approve and reject model versions, and void an approval whose files changed."""
+"""Approve and reject model versions, and start their review over."""
 
 from django.db import transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from core.errors import Conflict, Invalid, NotAllowed
 from core.models import User
@@ -10,6 +9,7 @@ from core.models.alerts import Severity
 from core.operations import audit
 from core.operations.alerts import raise_alert, resolve_alert
 from core.roles import Domain, Right, require
+from core.translation import gettext as _
 from lifecycle.models import ModelVersion
 from lifecycle.operations.stages import refuse_while_deployed
 from lifecycle.permissions import approval_refusal
@@ -63,6 +63,7 @@ def reject(*, actor: User, version: ModelVersion, reason: str) -> ModelVersion:
     taken_back = _taken_back(version)
     version.rejected_by, version.rejected_at, version.approval_notes = actor, timezone.now(), reason
     _save_decision(version)
+    resolve_alert(key=_alert_key(version), reason=_("Rejected."))
     audit.record(
         actor=actor,
         action="model_version.reject",
@@ -74,11 +75,55 @@ def reject(*, actor: User, version: ModelVersion, reason: str) -> ModelVersion:
     return version
 
 
-def void(*, actor: User | None, version: ModelVersion, reason: str) -> None:
-    """End an approval whose files changed; what was approved, when and by whom stays in the audit trail.
+def start_over(*, actor: User | None, version: ModelVersion, reason: str) -> None:
+    """Ask for everything anew because the files changed: what was ticked and decided was about others.
 
-    Called in the transaction of the change, with the version locked.
+    What was approved, rejected and ticked, when and by whom, stays in the audit trail. Called in the
+    transaction of the change, with the version locked.
     """
+    if version.approved_at:
+        _void(actor, version, reason)
+    reopen(actor=actor, version=version, reason=reason)
+    done = version.checklist.exclude(status=ChecklistStatus.PENDING)
+    names = list(done.values_list("name", flat=True))
+    if names:
+        done.update(status=ChecklistStatus.PENDING, completed_at=None, completed_by=None)
+        audit.record(
+            actor=actor,
+            action="model_version.checklist_reset",
+            target=version,
+            domain=Domain.LIFECYCLE,
+            changes={"items": names},
+            reason=reason,
+        )
+
+
+def reopen(*, actor: User | None, version: ModelVersion, reason: str) -> None:
+    """Let a rejected version be decided about again, because something was done about it since.
+
+    Nothing happens to one that is not rejected. Called in a transaction, with the version locked.
+    """
+    if not version.rejected_at:
+        return
+    before = {
+        "rejected_by": [version.rejected_by.username if version.rejected_by else None, None],
+        "rejected_at": [version.rejected_at.isoformat(), None],
+        "approval_notes": [version.approval_notes, None],
+    }
+    version.rejected_by = version.rejected_at = None
+    version.approval_notes = ""
+    _save_decision(version)
+    audit.record(
+        actor=actor,
+        action="model_version.reopen",
+        target=version,
+        domain=Domain.LIFECYCLE,
+        changes=before,
+        reason=reason,
+    )
+
+
+def _void(actor: User | None, version: ModelVersion, reason: str) -> None:
     taken_back = _taken_back(version)
     version.approval_notes = ""
     _save_decision(version)

@@ -2,13 +2,14 @@
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from core.errors import Conflict, NotFound
 from core.models import User
 from core.operations import audit
 from core.roles import Domain, Right, may, require
+from core.translation import gettext as _
 from lifecycle.models import ChecklistItem, ModelVersion
+from lifecycle.operations import approvals
 from lifecycle.states import ChecklistStatus
 
 
@@ -26,11 +27,12 @@ def find_item(version: ModelVersion, item_id: int) -> ChecklistItem:
 def append_item(*, actor: User | None, version: ModelVersion, name: str) -> ChecklistItem:
     """Add something to check. Authors may, and so may those who decide: they ask for what they want to see.
 
-    Raises Conflict when it is on the list, or the version is approved: an approval is of the list as it was.
+    A rejected version can be decided about again. Raises Conflict when it is on the list, or the version is
+    approved: an approval is of the list as it was.
     """
     if not may(actor, Right.DECIDE, domain=Domain.LIFECYCLE):
         require(actor, Right.AUTHOR, domain=Domain.LIFECYCLE)
-    version = _open_to_change(version)
+    version = _open_to_change(actor, version)
     try:
         with transaction.atomic():
             item = ChecklistItem.objects.create(model_version=version, name=name)
@@ -50,10 +52,11 @@ def append_item(*, actor: User | None, version: ModelVersion, name: str) -> Chec
 def tick(*, actor: User | None, item: ChecklistItem, status: str, note: str | None = None) -> ChecklistItem:
     """Set an item to approved, rejected or back to pending; `note` None leaves the note as it is.
 
-    Raises Conflict when the version is approved: reject it first.
+    A rejected version can be decided about again. Raises Conflict when the version is approved: reject it
+    first.
     """
     require(actor, Right.TICK, domain=Domain.LIFECYCLE)
-    version = _open_to_change(item.model_version)
+    version = _open_to_change(actor, item.model_version)
     item = ChecklistItem.objects.select_for_update().get(pk=item.pk)
     before = item.status
     item.status = status
@@ -73,11 +76,12 @@ def tick(*, actor: User | None, item: ChecklistItem, status: str, note: str | No
     return item
 
 
-def _open_to_change(version: ModelVersion) -> ModelVersion:
+def _open_to_change(actor: User | None, version: ModelVersion) -> ModelVersion:
     version = ModelVersion.objects.locked(version.pk)
     if version.approved_at:
         raise Conflict(
             _("%s is approved, and the approval is of its checklist as it is. Reject the version first.")
             % version
         )
+    approvals.reopen(actor=actor, version=version, reason=_("Its checklist was worked on again."))
     return version

@@ -8,12 +8,12 @@ from typing import Any
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Q
-from django.utils.translation import gettext as _
 
 from core.errors import Conflict, Invalid, NotFound
 from core.models import User
 from core.operations import audit
 from core.roles import Domain, Right, require
+from core.translation import gettext as _
 from lifecycle.artifact_store.paths import check_artifact_path
 from lifecycle.models import ChecklistItem, ModelVersion, RegisteredModel, Run
 from lifecycle.names import check_key, check_model_name, check_version_label
@@ -211,10 +211,9 @@ def _take_over_files(version: ModelVersion, path: str, actor: User | None) -> No
         domain=Domain.LIFECYCLE,
         changes={"path": path, "content_sha256": [before, after]},
     )
-    if version.approved_at:
-        approvals.void(
-            actor=actor, version=version, reason=_("“%(path)s” changed after the approval.") % {"path": path}
-        )
+    approvals.start_over(
+        actor=actor, version=version, reason=_("“%(path)s” changed after it was looked at.") % {"path": path}
+    )
 
 
 def compare_versions(*, user: User, model_name: str, versions: Sequence[str]) -> dict[str, Any]:

@@ -14,11 +14,12 @@ from collections.abc import Iterable, Iterator
 
 from django.conf import settings
 from django.db import transaction
-from django.utils.translation import gettext as _
 
 from core.errors import Conflict, Invalid, TooLarge
 from core.models import User
+from core.operations import audit
 from core.roles import Domain, Right, require
+from core.translation import gettext as _
 from lifecycle.artifact_store import artifact_store
 from lifecycle.artifact_store.paths import check_artifact_path
 from lifecycle.models import Artifact, Run
@@ -122,6 +123,14 @@ def _publish(
             "uploaded_by": actor if before is None or changed else before.uploaded_by,
         },
     )
+    if before and changed:
+        audit.record(
+            actor=actor,
+            action="artifact.replace",
+            target=artifact,
+            domain=Domain.LIFECYCLE,
+            changes={"path": path, "sha256": [before.sha256, content.sha256]},
+        )
     if before:
         transaction.on_commit(lambda: artifact_store().delete(before.storage_key), robust=True)
     if changed:

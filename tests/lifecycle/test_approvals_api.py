@@ -157,6 +157,7 @@ def test_a_version_is_approved_once(version):
 
 def test_an_approval_of_files_that_changed_since_they_were_looked_at_is_refused(version):
     make_file(version.run, "model/model.skops", "swapped")
+    version.checklist.update(status="approved")
     approver = make_client("approver")
     assert (
         approver.post(at(version, "approve"), {"content_sha256": version.content_sha256}).status_code == 409
@@ -255,6 +256,26 @@ def test_what_serves_in_development_may_be_rejected():
     assert make_client("approver").post(at(version, "reject"), {"reason": "no"}).status_code == 200
 
 
+def test_a_rejected_version_waits_for_a_decision_again_once_its_checklist_is_worked_on(version):
+    make_client("approver").post(at(version, "reject"), {"reason": "not yet"})
+    assert version not in ModelVersion.objects.awaiting_approval()
+    item = version.checklist.first()
+    author = make_client("scientist")
+    author.patch(at(version, f"checklist/{item.pk}"), {"status": "approved", "note": "Measured again."})
+    assert version in ModelVersion.objects.awaiting_approval()
+    assert (now(version).rejected_by, now(version).approval_notes) == (None, "")
+    event = AuditEvent.objects.get(action="model_version.reopen")
+    assert event.actor == author.user
+    assert event.changes["approval_notes"] == ["not yet", None]
+
+
+def test_an_approver_who_says_on_the_checklist_what_is_missing_keeps_it_from_waiting(version):
+    approver = make_client("approver")
+    approver.post(at(version, "reject"), {"reason": "see the list"})
+    approver.patch(at(version, f"checklist/{version.checklist.first().pk}"), {"status": "rejected"})
+    assert version not in ModelVersion.objects.awaiting_approval()
+
+
 # --- Voiding ------------------------------------------------------------------------------------------------
 
 
@@ -277,6 +298,34 @@ def test_a_file_added_to_the_model_voids_the_approval(version):
     make_client("approver").post(at(version, "approve"))
     make_file(version.run, "model/code/extra.py", "import os")
     assert now(version).status == "draft"
+
+
+def test_changed_files_are_looked_at_anew_so_the_checklist_is_open_again(version):
+    names = [item.name for item in version.checklist.all()]
+    make_file(version.run, "model/model.skops", "swapped")
+    assert {(item.status, item.completed_by, item.completed_at) for item in version.checklist.all()} == {
+        ("pending", None, None)
+    }
+    event = AuditEvent.objects.get(action="model_version.checklist_reset")
+    assert event.changes == {"items": names}
+    assert "model/model.skops" in event.reason
+
+
+def test_changed_files_of_a_version_nobody_looked_at_undo_nothing():
+    version = make_registered()
+    before = AuditEvent.objects.count()
+    make_file(version.run, "model/model.skops", "swapped")
+    assert list(AuditEvent.objects.order_by("id").values_list("action", flat=True))[before:] == [
+        "artifact.replace",
+        "model_version.files_change",
+    ]
+
+
+def test_changed_files_make_a_rejected_version_one_to_decide_about_again(version):
+    make_client("approver").post(at(version, "reject"), {"reason": "leaks the target"})
+    make_file(version.run, "model/model.skops", "swapped")
+    assert now(version).rejected_at is None
+    assert AuditEvent.objects.get(action="model_version.reopen").actor == version.created_by
 
 
 def test_the_same_content_again_leaves_the_approval(version):
@@ -302,6 +351,16 @@ def test_approving_again_ends_the_alert(version):
     approver = make_client("approver")
     approver.post(at(version, "approve"))
     make_file(version.run, "model/model.skops", "swapped")
+    assert approver.post(at(version, "approve")).status_code == 409
+    version.checklist.update(status="approved")
     approver.post(at(version, "approve"))
     assert now(version).status == "registered"
+    assert Alert.objects.get().resolved_at
+
+
+def test_rejecting_what_changed_ends_the_alert(version):
+    approver = make_client("approver")
+    approver.post(at(version, "approve"))
+    make_file(version.run, "model/model.skops", "swapped")
+    approver.post(at(version, "reject"), {"reason": "no more of this"})
     assert Alert.objects.get().resolved_at

@@ -3,6 +3,7 @@
 import csv
 import io
 from datetime import timedelta
+from urllib.parse import quote
 
 import pytest
 from django.db import connection
@@ -11,10 +12,20 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from core.models import Alert
+from core.translation import gettext
 from lifecycle.models import Deployment
+from lifecycle.operations import pipeline
 from lifecycle.states import DeploymentStatus
 from serving.models import Endpoint, Target
-from tests.factories import make_deployment, make_experiment, make_model, make_run, make_user, make_version
+from tests.factories import (
+    make_deployment,
+    make_experiment,
+    make_model,
+    make_registered,
+    make_run,
+    make_user,
+    make_version,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -182,6 +193,43 @@ def test_a_reason_that_cannot_be_kept_is_refused_with_a_message(reason):
 
 
 # --- What is shown ------------------------------------------------------------------------------------------
+
+
+def test_the_navigation_counts_what_waits_for_whoever_looks():
+    make_registered(ticked=True)
+    theirs = make_registered(ticked=True).created_by
+    theirs.groups.add(*make_user("approver").groups.all())
+    approver, author, viewer = sign_in("approver"), Client(), sign_in("viewer")
+    author.force_login(theirs)
+    badge = '<span class="sidebar-badge" title="%s">%d</span>'
+    assert badge % ("2 wait for you", 2) in html(approver, "/deployments/")
+    assert badge % ("1 waits for you", 1) in html(author, "/deployments/")
+    assert "sidebar-badge" not in html(viewer, "/deployments/")
+
+
+@pytest.mark.parametrize(
+    ("language", "told", "serves"),
+    [
+        ("en", "“validating” took longer than 60 seconds.", "Ready: traffic moved here."),
+        ("ko", "“validating” 단계가 60초를 넘었습니다.", "준비 완료: 트래픽을 이 배포로 옮겼습니다."),
+    ],
+)
+def test_what_a_worker_wrote_down_is_read_in_the_language_of_the_reader(language, told, serves):
+    """The error, the timeline, the log and the alert: a worker has no language, and its readers have several."""
+    deployment = make_deployment(status="validating")
+    why = gettext("“%(stage)s” took longer than %(seconds)d seconds.") % {
+        "stage": "validating",
+        "seconds": 60,
+    }
+    deployment.log(gettext("Ready: traffic moved here."))
+    pipeline.fail(deployment, why)
+    client = sign_in("viewer", HTTP_ACCEPT_LANGUAGE=language)
+    page = html(client, f"/deployments/{deployment.pk}/?tab=logs")
+    assert page.count(told) >= 3
+    assert serves in page
+    assert told in html(client, "/")
+    assert html(client, f"/deployments/?search={quote(str(why)[:20])}").count(deployment.model.name)
+    assert client.get(f"/api/v1/ml/lifecycle/deployments/{deployment.pk}").json()["error_message"] == told
 
 
 def test_the_overview_shows_what_serves_waits_and_failed():
