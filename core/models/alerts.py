@@ -23,7 +23,7 @@ class Alert(models.Model):
     domain = models.CharField(_("domain"), max_length=20)
     severity = models.CharField(_("severity"), max_length=10, choices=Severity)
     title = SentenceField(_("title"))
-    message = SentenceField(_("message"), blank=True, default="")
+    message = SentenceField(_("message"), blank=True, default=str)
     object_type = models.CharField(max_length=40, blank=True)
     object_id = models.CharField(max_length=64, blank=True)
     url = models.CharField(max_length=300, blank=True)

@@ -57,7 +57,7 @@ class Deployment(models.Model):
     external_metrics = models.JSONField(default=dict)
     health_status = models.CharField(_("health"), max_length=10, choices=Health, default=Health.UNKNOWN)
     deployment_notes = models.TextField(_("notes"), blank=True)
-    error_message = SentenceField(_("error"), blank=True, default="")
+    error_message = SentenceField(_("error"), blank=True, default=str)
     rollback_from = models.ForeignKey(
         "self",
         null=True,
@@ -175,7 +175,7 @@ class DeploymentEvent(models.Model):
     before = models.CharField(max_length=10, blank=True)
     after = models.CharField(max_length=10)
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
-    reason = SentenceField(blank=True, default="")
+    reason = SentenceField(blank=True, default=str)
 
     class Meta:
         ordering = ["id"]

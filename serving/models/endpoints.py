@@ -66,7 +66,7 @@ class Replica(models.Model):
     requests = models.PositiveBigIntegerField(_("requests"), default=0)
     errors = models.PositiveBigIntegerField(_("errors"), default=0)
     restarts = models.PositiveIntegerField(_("restarts"), default=0)
-    message = SentenceField(_("message"), blank=True, default="")
+    message = SentenceField(_("message"), blank=True, default=str)
     started_at = models.DateTimeField(_("started"), null=True)
     ready_at = models.DateTimeField(_("ready"), null=True)
     updated_at = models.DateTimeField(auto_now=True)
