@@ -1,5 +1,7 @@
 """Plain makers of what tests need. Each takes what matters to the test and fills in the rest."""
 
+import io
+import json
 from itertools import count
 from typing import Any
 
@@ -140,3 +142,14 @@ def make_deployment(**fields: Any) -> Deployment:
     if fields.get("status") in ("active", "rollback", "terminated"):
         fields.setdefault("deployed_at", timezone.now())
     return Deployment.objects.create(**fields)
+
+
+def chunked(body: Any) -> dict[str, Any]:
+    """What a request of the test client is sent with for gunicorn's way of handing on a body sent in chunks."""
+    return {
+        "wsgi.input": io.BytesIO(json.dumps(body).encode()),
+        "wsgi.input_terminated": True,
+        "CONTENT_LENGTH": "",
+        "CONTENT_TYPE": "application/json",
+        "HTTP_TRANSFER_ENCODING": "chunked",
+    }

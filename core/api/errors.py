@@ -10,12 +10,13 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from core.errors import DomainError, Invalid, TooLarge, Unavailable
+from core.translation import gettext as _
 
 
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler: domain errors, Django's and DRF's own, one shape."""
     if isinstance(error, RequestDataTooBig):
-        error = TooLarge("The request body is over the size this server takes.")
+        error = TooLarge(_("The request body is over the size this server takes."))
     if isinstance(error, DjangoValidationError):
         error = from_django(error)
     if isinstance(error, DomainError):

@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 
+from core.api.bodies import hold_chunked_body
 from core.api.export import export
 from core.api.filters import Filters, KnownParameters, Ordering, Search
 from core.api.idempotency import IdempotentPosts
@@ -28,6 +29,7 @@ class Resource(IdempotentPosts, viewsets.GenericViewSet):
     search_fields: tuple[str, ...] = ()
     extra_parameters: tuple[str, ...] = ()
     extra_parameter_prefixes: tuple[str, ...] = ()
+    reads_raw_body = False  # piece by piece, with `core.api.bodies`
 
     @property
     def actor(self) -> User:
@@ -35,8 +37,13 @@ class Resource(IdempotentPosts, viewsets.GenericViewSet):
         return cast(User, self.request.user)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """A token limited to another domain may not even read here."""
+        if not self.reads_raw_body:
+            hold_chunked_body(request._request)
         super().initial(request, *args, **kwargs)
+
+    def check_permissions(self, request: Request) -> None:
+        """A token limited to another domain may not even read here, nor be told again what was answered."""
+        super().check_permissions(request)
         if self.domain:
             require(self.actor, Right.READ, domain=self.domain)
 

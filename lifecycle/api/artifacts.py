@@ -41,6 +41,7 @@ class ArtifactViewSet(OfRun):
 
     serializer_class = ArtifactSerializer
     parser_classes = [AnyMedia]
+    reads_raw_body = True
     lookup_field = "path"
     lookup_value_regex = "(?s:.+?)"
 

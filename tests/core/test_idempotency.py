@@ -7,7 +7,7 @@ from django.db import connection
 
 from core.models import AuditEvent, IdempotentRequest
 from lifecycle.models import DriftEvent
-from tests.factories import make_client, make_version
+from tests.factories import chunked, make_client, make_version
 
 URL = "/api/v1/ml/lifecycle/drift-events"
 pytestmark = pytest.mark.django_db
@@ -87,6 +87,22 @@ def test_an_anonymous_caller_has_no_keys(client, body):
     answer = client.post(URL, body, content_type="application/json", headers={"Idempotency-Key": "k"})
     assert answer.status_code == 401
     assert not IdempotentRequest.objects.exists()
+
+
+def test_a_token_that_may_not_read_here_is_not_told_again_what_was_answered(caller, body):
+    post(caller, body)
+    elsewhere = make_client(user=caller.user, domain="features")
+    assert post(elsewhere, body).status_code == 403
+
+
+def test_chunked_bodies_that_differ_are_different_requests(caller, body):
+    def send(body):
+        return caller.post(URL, headers={"Idempotency-Key": "k1"}, **chunked(body))
+
+    assert send(body).status_code == 201
+    assert send(body).status_code == 201
+    assert send({**body, "metric_value": 0.4}).status_code == 409
+    assert DriftEvent.objects.get().metric_value == 0.3
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256])

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from core.models import Alert, AuditEvent
 from lifecycle.models import DriftEvent
-from tests.factories import make_client, make_version
+from tests.factories import chunked, make_client, make_version
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/ml/lifecycle/drift-events"
@@ -196,3 +196,15 @@ def test_a_page_takes_as_many_queries_however_long_it_is(django_assert_max_num_q
         make_event()
     with django_assert_max_num_queries(6):
         assert len(viewer.get(URL).data["results"]) == 5
+
+
+def test_a_chunked_body_is_read_as_any_other_up_to_the_limit(settings):
+    """Django takes a chunked body for an empty one: every field would be said to be missing."""
+    client = make_client("operator")
+    version = make_version()
+    body = {"model_name": version.model.name, "version": 1, "severity": "low"}
+    refused = client.post(URL, **chunked(body))
+    assert set(refused.data["fields"]) == {"metric_name", "metric_value", "threshold"}
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 20
+    refused = client.post(URL, **chunked(body))
+    assert (refused.status_code, refused.data["code"]) == (413, "too_large")
