@@ -5,14 +5,17 @@ from datetime import timedelta
 
 from celery import shared_task
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.utils import timezone
 
-from core.models import Heartbeat, IdempotentRequest
+from core.models import Heartbeat, IdempotentRequest, SignInLink
 from core.operations import audit
 
 WORKER = "worker"
 KEEP_PROCESSED_SECONDS = 300
 KEEP_ANSWERS = timedelta(hours=24)
+# Somebody who opens an old link is told that it is too old, rather than that there is none.
+KEEP_LINKS = timedelta(days=30)
 
 
 @shared_task(name="core.note_worker_heartbeat")
@@ -40,3 +43,11 @@ def sweep_broker() -> None:
 @shared_task(name="core.forget_idempotency_keys")
 def forget_idempotency_keys() -> None:
     IdempotentRequest.objects.filter(created_at__lt=timezone.now() - KEEP_ANSWERS).delete()
+
+
+@shared_task(name="core.forget_sessions")
+def forget_sessions() -> None:
+    """Delete the sessions and the sign-in links that are of no use any more."""
+    now = timezone.now()
+    Session.objects.filter(expire_date__lt=now).delete()
+    SignInLink.objects.filter(expires_at__lt=now - KEEP_LINKS).delete()

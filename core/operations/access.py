@@ -167,6 +167,14 @@ def link_state(*, secret: str) -> tuple[str, User | None]:
 
 
 @transaction.atomic
+def note_password_sign_in(*, user: User) -> None:
+    """Leave an audit row of somebody who signed in with their password."""
+    audit.record(
+        actor=user, action="user.sign_in", target=user, domain=Domain.CORE, changes={"by": "password"}
+    )
+
+
+@transaction.atomic
 def use_sign_in_link(*, secret: str) -> User:
     """Take a one-time link and return its user. Raises NotFound when it is unknown, used or too old."""
     now = timezone.now()
@@ -176,5 +184,5 @@ def use_sign_in_link(*, secret: str) -> User:
     if not taken:
         raise NotFound(_("This sign-in link was used already, or is too old. Ask an admin for a new one."))
     user = SignInLink.objects.select_related("user").get(digest=digest(secret)).user
-    audit.record(actor=user, action="user.sign_in", target=user, domain=Domain.CORE)
+    audit.record(actor=user, action="user.sign_in", target=user, domain=Domain.CORE, changes={"by": "link"})
     return user

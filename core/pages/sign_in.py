@@ -11,7 +11,7 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods
 
 from core.errors import NotFound
-from core.operations.access import link_state, use_sign_in_link
+from core.operations.access import link_state, note_password_sign_in, use_sign_in_link
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
@@ -28,6 +28,11 @@ class SignInView(LoginView):
     form_class = SignInForm
     template_name = "core/sign_in.html"
     redirect_authenticated_user = True
+
+    def form_valid(self, form: SignInForm) -> HttpResponse:
+        response = super().form_valid(form)
+        note_password_sign_in(user=form.get_user())
+        return response
 
 
 @never_cache

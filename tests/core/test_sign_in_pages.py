@@ -4,12 +4,14 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
+from django.contrib.sessions.models import Session
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from core.models import AuditEvent, SignInLink
 from core.operations.access import create_sign_in_link
+from core.tasks import forget_sessions
 from tests.factories import make_user
 
 pytestmark = pytest.mark.django_db
@@ -55,6 +57,27 @@ def test_a_wrong_password_is_told_and_signs_nobody_in(client, user):
     assert 'role="alert"' in response.content.decode()
     assert "The username or the password is wrong." in response.content.decode()
     assert not is_signed_in(client)
+
+
+def test_signing_in_leaves_an_audit_row_that_says_how(client, user):
+    sign_in(client, password="wrong")
+    assert not AuditEvent.objects.filter(action="user.sign_in").exists()
+    sign_in(client)
+    event = AuditEvent.objects.get(action="user.sign_in")
+    assert (event.actor, event.changes) == (user, {"by": "password"})
+
+
+def test_ended_sessions_and_old_links_are_forgotten(client, user):
+    sign_in(client)
+    link_for(user)
+    forget_sessions()
+    assert is_signed_in(client)
+    assert SignInLink.objects.count() == 1
+    Session.objects.update(expire_date=timezone.now() - timedelta(seconds=1))
+    SignInLink.objects.update(expires_at=timezone.now() - timedelta(days=31))
+    forget_sessions()
+    assert not Session.objects.exists()
+    assert not SignInLink.objects.exists()
 
 
 def test_a_wrong_name_reads_as_a_wrong_password(client, user):
