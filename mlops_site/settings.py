@@ -4,16 +4,18 @@
 under `DATA_DIR`, SQLite, Celery over the filesystem and local model processes.
 """
 
+import logging
 import os
 from pathlib import Path
 
-import environ
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
+from mlops_site.environment import Environment
 from mlops_site.secret import read_or_create_secret
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
+env = Environment()
 
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
 DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)  # sessions and predictions are in it
@@ -98,6 +100,8 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 else:
     DATABASES["default"].setdefault("CONN_MAX_AGE", 60)
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    # A server that is away without saying so must not hold every thread for minutes.
+    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Queue ----------------------------------------------------------------------------------------------------------
@@ -129,6 +133,7 @@ CELERY_BEAT_SCHEDULE = {
     "seal the audit trail": {"task": "core.seal_audit", "schedule": 5.0, "options": {"expires": 5}},
     "sweep the broker folder": {"task": "core.sweep_broker", "schedule": 60.0, "options": {"expires": 60}},
     "forget old idempotency keys": {"task": "core.forget_idempotency_keys", "schedule": 3600.0},
+    "forget ended sessions": {"task": "core.forget_sessions", "schedule": 3600.0},
     "wake stalled deployments": {
         "task": "lifecycle.wake_stalled_deployments",
         "schedule": 2.0,
@@ -174,6 +179,7 @@ MAX_INSTANCES = env.int("MAX_INSTANCES", default=16)
 
 # --- Lifecycle ------------------------------------------------------------------------------------------------------
 
+MLFLOW_TRACKING_URI = env.str("MLFLOW_TRACKING_URI", default="")
 APPROVAL_REQUIRED_STAGES = env.list("APPROVAL_REQUIRED_STAGES", default=["staging", "production"])
 DEFAULT_CHECKLIST = [
     item.strip()
@@ -269,6 +275,9 @@ STORAGES = {
 
 # --- Logging --------------------------------------------------------------------------------------------------------
 
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
+if LOG_LEVEL not in logging.getLevelNamesMapping():
+    raise ImproperlyConfigured(f"The setting LOG_LEVEL is “{LOG_LEVEL}”. Use DEBUG, INFO, WARNING or ERROR.")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -283,7 +292,7 @@ LOGGING = {
         },
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["context"]}},
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
         "django.server": {"handlers": ["console"], "propagate": False},
         "django.request": {"filters": ["noted"]},
