@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Case, Count, Q, When
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -19,6 +19,8 @@ from lifecycle.states import ChecklistStatus, DeploymentStatus, Health, RunStatu
 from serving.operations.traffic import series_for, total_series
 
 SHOWN = 10
+MOST_SERVING_SHOWN = 100
+UNWELL = (Health.DEGRADED, Health.UNHEALTHY)
 RECENT = timedelta(days=7)
 DAY = timedelta(hours=24)
 HOURS = 24
@@ -28,7 +30,8 @@ SPARKLINE = timedelta(minutes=30)
 @page
 @require_safe
 def overview(request: HttpRequest) -> HttpResponse:
-    serving = _serving(request)
+    active = Deployment.objects.visible_to(request.user).filter(status=DeploymentStatus.ACTIVE)
+    serving = _serving(active)
     waiting = ModelVersion.objects.visible_to(request.user).awaiting_approval()
     failures, failure_count = _failures(request)
     day = total_series(since=timezone.now() - DAY, buckets=HOURS)
@@ -39,10 +42,8 @@ def overview(request: HttpRequest) -> HttpResponse:
         "core/overview.html",
         {
             "totals": {
-                "serving": len(serving),
-                "unhealthy": sum(
-                    row["health_status"] in (Health.DEGRADED, Health.UNHEALTHY) for row in serving
-                ),
+                "serving": active.count(),
+                "unhealthy": active.filter(health_status__in=UNWELL).count(),
                 "requests": requests,
                 "requests_per_hour": [hour.request_count for hour in day],
                 "error_rate": errors / requests if requests else None,
@@ -59,15 +60,16 @@ def overview(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _serving(request: HttpRequest) -> list[dict[str, Any]]:
-    active = list(
-        Deployment.objects.visible_to(request.user)
-        .filter(status=DeploymentStatus.ACTIVE)
-        .select_related("model", "model_version__run__experiment", "created_by")
-        .order_by("model__name", "environment")[:100]
+def _serving(active: Any) -> list[dict[str, Any]]:
+    """The rows of the table: what needs somebody first."""
+    related = active.select_related("model", "model_version__run__experiment", "created_by")
+    shown = list(
+        related.order_by(
+            Case(When(health_status__in=UNWELL, then=0), default=1), "model__name", "environment"
+        )[:MOST_SERVING_SHOWN]
     )
-    figures = metrics_of(active)
-    lines = series_for([deployment.pk for deployment in active], since=timezone.now() - SPARKLINE, buckets=30)
+    figures = metrics_of(shown)
+    lines = series_for([deployment.pk for deployment in shown], since=timezone.now() - SPARKLINE, buckets=30)
     return [
         {
             **summary(deployment, figures[deployment.pk]),
@@ -75,7 +77,7 @@ def _serving(request: HttpRequest) -> list[dict[str, Any]]:
             if deployment.is_external
             else [point.request_count for point in lines[deployment.pk]],
         }
-        for deployment in active
+        for deployment in shown
     ]
 
 
