@@ -1,9 +1,11 @@
 """Turns every refusal into the contract's body: {"code", "detail", "fields"}."""
 
+import logging
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.exceptions import ValidationError as DjangoValidationError
+from django.db import InterfaceError, OperationalError
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -12,11 +14,16 @@ from rest_framework.views import exception_handler
 from core.errors import DomainError, Invalid, TooLarge, Unavailable
 from core.translation import gettext as _
 
+logger = logging.getLogger(__name__)
+
 
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler: domain errors, Django's and DRF's own, one shape."""
     if isinstance(error, RequestDataTooBig):
         error = TooLarge(_("The request body is over the size this server takes."))
+    if isinstance(error, (OperationalError, InterfaceError)):
+        logger.error("The database did not answer", exc_info=error)
+        error = Unavailable(_("The database is away. Try again in a moment."))
     if isinstance(error, DjangoValidationError):
         error = from_django(error)
     if isinstance(error, DomainError):

@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import psycopg
 import pytest
 import redis
 
+from tests.postgres import PostgresDatabase
 from tests.reliability.platform import ENVIRONMENT, Platform
 from tests.stack import ROOT, Stack, wait_until
 
@@ -59,17 +59,8 @@ def _redis_environment(ending: contextlib.ExitStack) -> dict[str, str]:
     redis.Redis.from_url(url).flushdb()
     environment = {"REDIS_URL": url}
     if server := os.environ.get("DATABASE_URL", ""):
-        name = f"forty_{os.getpid()}"
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
-        ending.callback(_drop_database, server, name)
-        environment["DATABASE_URL"] = urlsplit(server)._replace(path=f"/{name}").geturl()
+        environment["DATABASE_URL"] = ending.enter_context(PostgresDatabase(server, "forty")).url
     return environment
-
-
-def _drop_database(server: str, name: str) -> None:
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @contextlib.contextmanager
