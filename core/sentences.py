@@ -69,7 +69,7 @@ def said(source: Source, translate: Callable[[str], str] = str) -> str:
         return Sentence(message, source)
     try:
         return Sentence(_filled(message, source["values"], translate), source)
-    except (TypeError, ValueError, KeyError):
+    except (TypeError, ValueError, KeyError, OverflowError):
         return Sentence(message, source)
 
 

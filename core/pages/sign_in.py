@@ -29,10 +29,9 @@ class SignInView(LoginView):
     template_name = "core/sign_in.html"
     redirect_authenticated_user = True
 
-    def form_valid(self, form: SignInForm) -> HttpResponse:
-        response = super().form_valid(form)
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         note_password_sign_in(user=form.get_user())
-        return response
+        return super().form_valid(form)
 
 
 @never_cache

@@ -42,7 +42,7 @@ class ReplicaStatus:
     requests: int
     errors: int
     restarts: int
-    message: str  # why it is in backoff or failed, for people
+    message: str  # why it is in backoff or failed: a sentence for people (core.sentences)
     started_at: float
     ready_at: float | None
 
@@ -52,7 +52,7 @@ class CheckReport:
     """What a throw-away process found out about a model."""
 
     ok: bool
-    error: str = ""  # one sentence for people: what is wrong and what to do
+    error: str = ""  # a sentence for people (core.sentences): what is wrong and what to do
     flavor: str = ""  # "sklearn", "onnx", ...
     format: str = ""  # "skops", "onnx", "cloudpickle", ...
     executes_code: bool = False  # the format can run code on load
@@ -62,7 +62,7 @@ class CheckReport:
     load_seconds: float = 0.0
     predict_ms: float = 0.0
     memory_bytes: int = 0
-    log: list[str] = field(default_factory=list)  # lines for the deployment log
+    log: list[str] = field(default_factory=list)  # lines for the deployment log, sentences among them
 
 
 class Backend(Protocol):

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import serving
+from core.sentences import Sentence, joined, said
+from core.sentences import sentence as _
 from serving.backends.fork_server import SOCKET_NAME
 from serving.backends.process_handle import ProcessHandle
 from serving.backends.run_directory import cap_log, last_lines, read_json
@@ -30,7 +32,18 @@ KEPT_ENVIRONMENT = (
 
 
 class ForkServerError(RuntimeError):
-    """No process could be started; the message says why."""
+    """No process could be started; `detail` says why."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+def why_not_started(error: Exception) -> str:
+    """A sentence for people."""
+    if isinstance(error, ForkServerError):
+        return error.detail
+    return _("No process could be started: %s.") % error
 
 
 def launch(run_dir: Path, run: str, spec: dict[str, Any]) -> ProcessHandle:
@@ -39,7 +52,7 @@ def launch(run_dir: Path, run: str, spec: dict[str, Any]) -> ProcessHandle:
     Raises ProcessLookupError if the process had ended before a hold on it could be taken.
     """
     answer: dict[str, Any] | None = None
-    for _ in range(ATTEMPTS):
+    for _attempt in range(ATTEMPTS):
         try:
             answer = ask(run_dir, {"do": "fork", "run": run, "spec": spec})
         except ConnectionError:
@@ -48,9 +61,9 @@ def launch(run_dir: Path, run: str, spec: dict[str, Any]) -> ProcessHandle:
         if answer is not None:
             break
     if answer is None:
-        raise ForkServerError(f"The fork server ends before it answers. {_last_words(run_dir)}")
+        raise ForkServerError(joined([_("The fork server ends before it answers."), _last_words(run_dir)]))
     if "error" in answer:
-        raise ForkServerError(answer["error"])
+        raise ForkServerError(said(answer["error"]))
     return ProcessHandle(answer["pid"], answer["process_created"])
 
 
@@ -63,7 +76,7 @@ def leave(run_dir: Path) -> None:
     except (FileNotFoundError, ConnectionError, ProcessLookupError):
         return  # there is none, or it left before it could say so
     if not process.wait(LEAVE_TIMEOUT_SECONDS):
-        raise ForkServerError(f"The fork server {process.pid} does not leave.")
+        raise ForkServerError(_("The fork server %d does not leave.") % process.pid)
 
 
 def ask(run_dir: Path, request: dict[str, Any]) -> dict[str, Any]:
@@ -77,7 +90,7 @@ def ask(run_dir: Path, request: dict[str, Any]) -> dict[str, Any]:
             connection = _connect(run_dir)
         except (FileNotFoundError, ConnectionRefusedError):
             if time.monotonic() > deadline:
-                raise ForkServerError(f"The fork server does not come up. {_last_words(run_dir)}") from None
+                raise _does_not_come_up(run_dir) from None
             _start(run_dir)
             continue
         with connection:
@@ -108,7 +121,7 @@ def _exchange(connection: socket.socket, request: dict[str, Any]) -> dict[str, A
 def _start(run_dir: Path) -> None:
     """Start it and return when it listens; nothing happens if another one is alive or being started."""
     if not run_dir.is_dir():
-        raise ForkServerError(f"The run directory {run_dir} is gone.")
+        raise ForkServerError(_("The run directory %s is gone.") % run_dir)
     cap_log(run_dir / LOG_NAME)
     package_root = Path(serving.__file__).resolve().parent.parent
     try:
@@ -124,7 +137,7 @@ def _start(run_dir: Path) -> None:
                 check=False,  # whether it listens is seen by connecting
             )
     except subprocess.TimeoutExpired as error:
-        raise ForkServerError(f"The fork server does not come up. {_last_words(run_dir)}") from error
+        raise _does_not_come_up(run_dir) from error
     time.sleep(0.02)
 
 
@@ -143,6 +156,10 @@ def _wait_for_record(path: Path) -> dict[str, Any] | None:
     return None
 
 
-def _last_words(run_dir: Path) -> str:
+def _does_not_come_up(run_dir: Path) -> ForkServerError:
+    return ForkServerError(joined([_("The fork server does not come up."), _last_words(run_dir)]))
+
+
+def _last_words(run_dir: Path) -> Sentence:
     lines = last_lines(run_dir / LOG_NAME, 1)
-    return f"Its last line was: {lines[0]}" if lines else "It wrote no log."
+    return _("Its last line was: %s") % lines[0] if lines else _("It wrote no log.")

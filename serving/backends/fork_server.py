@@ -10,7 +10,7 @@ starter. It leaves when it is asked to, or when its run directory or its socket 
 survive it.
 
 Protocol on `<run_dir>/.fork.sock` (only this user can reach it): one JSON line, one JSON line back.
-    {"do": "fork", "run": "replica" | "check", "spec": {...}}  ->  the child, or {"error": "a sentence"}
+    {"do": "fork", "run": "replica" | "check", "spec": {...}}  ->  the child, or {"error": a sentence's source}
     {"do": "leave"}                                            ->  itself
 where a process is {"pid": 1234, "process_created": 1795252516.8}.
 """
@@ -30,6 +30,8 @@ from typing import Any, NoReturn
 
 import psutil
 
+from core.sentences import sentence as _
+from core.sentences import source_of
 from serving.backends import replica_process
 from serving.backends.run_directory import write_json
 
@@ -93,7 +95,7 @@ class ForkServer:
                 logger.warning("the exit code of %s was not noted: %s", pid, error)
 
     def _answer_next(self) -> None:
-        connection, _ = self._listener.accept()
+        connection, _address = self._listener.accept()
         with connection:
             connection.settimeout(LINE_TIMEOUT_SECONDS)
             try:
@@ -110,7 +112,7 @@ class ForkServer:
         try:
             pid = os.fork()
         except OSError as error:
-            return {"error": f"No process could be started: {error}."}
+            return {"error": source_of(_("No process could be started: %s.") % error)}
         if pid == 0:
             replica_process.become(request["run"], request["spec"])
         self._children[pid] = Path(request["spec"]["directory"])

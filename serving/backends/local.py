@@ -182,12 +182,10 @@ class LocalBackend:
         except ProcessLookupError:  # it ended at once
             with self._lock:
                 replica.launch_failed(replica.why_it_ended(), time.monotonic())
-        except (fork_client.ForkServerError, OSError) as error:
-            logger.warning(
-                "replica %s of %s could not be started: %s", replica.replica, replica.spec.target, error
-            )
+        except Exception as error:  # whatever it is, the replica must not stay “starting” for ever
+            logger.exception("replica %s of %s could not be started", replica.replica, replica.spec.target)
             with self._lock:
-                replica.launch_failed(str(error), time.monotonic())
+                replica.launch_failed(fork_client.why_not_started(error), time.monotonic())
         else:
             with self._lock:
                 replica.attach(handle)

@@ -10,6 +10,8 @@ import weakref
 
 import psutil
 
+from core.sentences import sentence as _
+
 # psutil computes a creation time from the boot time, which moves by up to a second when the clock is
 # corrected.
 CREATED_TOLERANCE_SECONDS = 2.0
@@ -84,7 +86,7 @@ def signal_name(number: int) -> str:
     try:
         return signal.Signals(number).name
     except ValueError:
-        return f"signal {number}"
+        return _("signal %d") % number
 
 
 def _open_pidfd(pid: int) -> int | None:

@@ -6,11 +6,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+from core.sentences import joined
+from core.sentences import sentence as _
 from serving.backends.backoff import GOOD_SERVICE_SECONDS, Backoff
 from serving.backends.base import ReplicaSpec, ReplicaStatus
 from serving.backends.probe import Observation
 from serving.backends.process_handle import ProcessHandle, signal_name
-from serving.backends.run_directory import cap_log, last_error, read_json
+from serving.backends.run_directory import cap_log, last_error, read_exit_code
 
 STARTING, READY, DRAINING, BACKOFF, FAILED = "starting", "ready", "draining", "backoff", "failed"
 
@@ -24,9 +26,9 @@ PROBE_INTERVAL_SECONDS = {STARTING: 0.1, READY: 1.0, DRAINING: 0.25}
 EXIT_CODE_WAIT_SECONDS = 0.1
 
 EXIT_CODES = {
-    0: "The model process left although nobody asked it to.",
-    70: "A prediction ran longer than its time limit, so the model process was replaced.",
-    72: "The model ran out of its memory limit and its process was replaced.",
+    0: _("The model process left although nobody asked it to."),
+    70: _("A prediction ran longer than its time limit, so the model process was replaced."),
+    72: _("The model ran out of its memory limit and its process was replaced."),
 }
 
 
@@ -114,9 +116,11 @@ class Replica:
             return EXIT_CODES[code]
         last = last_error(self.log)
         if code is not None and code < 0:
-            hint = " Did the machine run out of memory?" if code == -signal.SIGKILL else ""
-            return f"The model process was ended by {signal_name(-code)}.{hint} {last}"
-        return last or f"The model process ended with exit code {code} and wrote nothing to its log."
+            hint = _("Did the machine run out of memory?") if code == -signal.SIGKILL else ""
+            return joined([_("The model process was ended by %s.") % signal_name(-code), hint, last])
+        if last or code is None:
+            return last or _("The model process ended and wrote nothing to its log.")
+        return _("The model process ended with exit code %d and wrote nothing to its log.") % code
 
     def ended(self, now: float) -> None:
         """Its process is gone: choose when the next one starts."""
@@ -129,17 +133,13 @@ class Replica:
         ready_seconds = None if self._ready_since is None else (self.ended_at or now) - self._ready_since
         self.handle = None
         self.launching = False
-        self.message = message.strip()
+        self.message = message
         self.retry_at = now + self.backoff.ended(ready_seconds=ready_seconds)
         if self.state != DRAINING:
             self.state = FAILED if self.backoff.given_up else BACKOFF
 
     def _exit_code(self) -> int | None:
-        found = read_json(self.directory / "exit.json")
-        if found and self.handle and found.get("pid") == self.handle.pid:
-            code = found.get("exit_code")
-            return code if isinstance(code, int) else None  # a model process may have written here as well
-        return None
+        return read_exit_code(self.directory, self.handle.pid) if self.handle else None
 
     # -- what probes see -------------------------------------------------------------------------------------
 
@@ -169,15 +169,14 @@ class Replica:
         """Why its process must be killed, "" if it need not."""
         self.rss = self.handle.rss() if self.handle else 0
         if self.rss > self.spec.memory_bytes:
-            return (
-                f"The model process used {_mebibytes(self.rss)}, more than its limit of "
-                f"{_mebibytes(self.spec.memory_bytes)}, and was replaced."
-            )
+            return _(
+                "The model process used %(used)d MiB, more than its limit of %(limit)d MiB, and was replaced."
+            ) % {"used": self.rss >> 20, "limit": self.spec.memory_bytes >> 20}
         silent = now - self._last_ready
         if self._ready_since is None and silent > START_SECONDS:
-            return f"The model process was not ready after {START_SECONDS:.0f} s and was replaced."
+            return _("The model process was not ready after %d s and was replaced.") % int(START_SECONDS)
         if self._ready_since is not None and silent > self.spec.timeout_seconds + HUNG_SLACK_SECONDS:
-            return f"The model process did not answer for {silent:.0f} s and was replaced."
+            return _("The model process did not answer for %d s and was replaced.") % round(silent)
         return ""
 
     # -- its end ---------------------------------------------------------------------------------------------
@@ -233,7 +232,3 @@ class Replica:
     @property
     def address(self) -> str:
         return f"unix://{self.socket}"
-
-
-def _mebibytes(count: int) -> str:
-    return f"{count / 2**20:.0f} MiB"

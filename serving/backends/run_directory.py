@@ -18,7 +18,9 @@ import tempfile
 import time
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+from serving.backends.untrusted import LONGEST_TEXT, open_regular, parse, read_object, read_sentence
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +33,10 @@ TARGET = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_-]{{0,{LONGEST_TARGET - 1}}}")
 CHECKS_NAME = ".checks"
 OLD_CHECK_SECONDS = 3600.0
 REMOVE_ATTEMPTS = 3
+
+RECORD_BYTES = 2**20
+# What processes end with: signals as negative numbers.
+EXIT_CODES = range(-64, 256)
 
 LOG_BYTES = 4 * 2**20
 LOG_TAIL_BYTES = 16 * 2**10
@@ -120,10 +126,20 @@ def remove_replica_directory(directory: Path) -> None:
 def read_json(path: Path) -> dict[str, Any] | None:
     """The JSON object in a file; None if it is not there, or a model process wrote something else."""
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        return read_object(path, RECORD_BYTES)
+    except (OSError, ValueError):
         return None
-    return content if isinstance(content, dict) else None
+
+
+def read_exit_code(directory: Path, pid: int | None = None) -> int | None:
+    """How the process ended, as the fork server noted it; with `pid`, only a note about that process.
+
+    None if there is no note, or a model process wrote something else there.
+    """
+    note = read_json(directory / "exit.json") or {}
+    code = note.get("exit_code")
+    about = pid in (None, note.get("pid"))
+    return code if about and type(code) is int and code in EXIT_CODES else None
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
@@ -151,21 +167,17 @@ def _temporary(path: Path, content: dict[str, Any]) -> Path:
 
 
 def last_lines(log: Path, count: int) -> list[str]:
-    """The last `count` lines with text in them, of the last 16 KiB of a log."""
-    try:
-        text = _tail(log, LOG_TAIL_BYTES).decode(errors="replace")
-    except FileNotFoundError:
-        return []
-    return [line for line in text.splitlines() if line.strip()][-count:]
+    """The last `count` lines with text in them, of the last 16 KiB of a log; overlong ones are cut."""
+    return [line[:LONGEST_TEXT] for line in _lines(log)[-count:]]
 
 
 def last_error(log: Path) -> str:
-    """The last line of a log; of {"error": "a sentence"}, which a model server closes with, the sentence."""
-    last = "".join(last_lines(log, 1))
+    """The last line of a log; of {"error": source}, which a model server closes with, the sentence."""
+    last = "".join(_lines(log)[-1:]).strip()
     try:
-        return str(json.loads(last)["error"])
+        return read_sentence(parse(last)["error"])
     except (ValueError, KeyError, TypeError):
-        return last
+        return last[:LONGEST_TEXT]
 
 
 def cap_log(log: Path) -> None:
@@ -174,15 +186,33 @@ def cap_log(log: Path) -> None:
     Its writer appends (O_APPEND), so it goes on from the start.
     """
     try:
-        if log.stat().st_size <= LOG_BYTES:
-            return
-        log.with_name(f"{log.name}.1").write_bytes(_tail(log, LOG_BYTES))
-        os.truncate(log, 0)
+        with open_regular(log, writable=True) as file:
+            if file.seek(0, os.SEEK_END) <= LOG_BYTES:
+                return
+            _replace(log.with_name(f"{log.name}.1"), _tail(file, LOG_BYTES))
+            file.truncate(0)
     except FileNotFoundError:
         return  # no process has written yet, or its directory has just been removed
+    except OSError as error:
+        logger.warning("the log %s could not be emptied: %s", log, error)
 
 
-def _tail(log: Path, size: int) -> bytes:
-    with log.open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - size))
-        return file.read(size)
+def _replace(path: Path, content: bytes) -> None:
+    """Write a new file. What is there is removed, not opened: a model process may have put a pipe there."""
+    path.unlink(missing_ok=True)
+    with path.open("xb") as file:
+        file.write(content)
+
+
+def _lines(log: Path) -> list[str]:
+    try:
+        with open_regular(log) as file:
+            text = _tail(file, LOG_TAIL_BYTES).decode(errors="replace")
+    except OSError:
+        return []  # no process has written yet, or the model put something else in the log's place
+    return [line for line in text.splitlines() if line.strip()]
+
+
+def _tail(file: BinaryIO, size: int) -> bytes:
+    file.seek(max(0, file.seek(0, os.SEEK_END) - size))
+    return file.read(size)

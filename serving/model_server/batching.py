@@ -200,7 +200,8 @@ class Batcher:
         if isinstance(error, Refused):
             refused = error
         else:
-            refused = ModelFailed(f"The model raised {type(error).__name__}: {str(error)[:400]}")
+            said = str(error)[:400].encode(errors="replace").decode()  # half surrogate pairs are no UTF-8
+            refused = ModelFailed(f"The model raised {type(error).__name__}: {said}")
         trace = traceback.format_exception(error)
         logs.line(
             level="error", request_id=job.request_id, message=refused.detail, trace="".join(trace)[-4000:]

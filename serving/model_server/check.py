@@ -10,26 +10,30 @@ import os
 import time
 import traceback
 import warnings
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 import psutil
 
+from core.sentences import joined
+from core.sentences import sentence as _
 from serving.backends.base import CheckReport
+from serving.backends.check_report import LONGEST_FORMAT, to_json
 from serving.model_server import limits, logs, predictions, requirements
-from serving.model_server.errors import CannotLoad, ModelFailed
-from serving.model_server.example import MAX_EXAMPLE_ROWS
+from serving.model_server.errors import CannotLoad, ModelFailed, described
+from serving.model_server.example import LOG_ANOTHER, MAX_EXAMPLE_ROWS
 from serving.model_server.loaders import CODE_FORMATS, format_of
 from serving.model_server.mlmodel import MLModel
 from serving.model_server.model import ServedModel
 
 DEFAULT_CPU_SECONDS = 300
+MAX_PREDICTION_BYTES = 256 << 10  # more is an image or the like, which no report needs
 
 
 def run(spec: dict[str, Any]) -> None:
-    """Check the model of `spec` and write a CheckReport as JSON to spec["report"]. Never returns.
+    """Check the model of `spec` and write a report (`check_report`) to spec["report"]. Never returns.
 
     `spec` has ReplicaSpec's fields, report, log, and optionally time_limit_seconds, which also bounds CPU
     time.
@@ -60,26 +64,29 @@ def check(spec: dict[str, Any]) -> CheckReport:
         cause = error.__cause__
         trace = traceback.format_exception(cause)[-3:] if cause else []
         return replace(
-            findings, error=str(error), log=[*findings.log, *(line.rstrip() for line in trace), str(error)]
+            findings,
+            error=error.detail,
+            log=[*findings.log, *(line.rstrip() for line in trace), error.detail],
         )
     except MemoryError:
         mebibytes = int(spec["memory_bytes"]) >> 20
         return replace(
-            findings, error=f"The model ran out of memory at {mebibytes} MiB; give it more memory."
+            findings, error=_("The model ran out of memory at %d MiB; give it more memory.") % mebibytes
         )
     except BaseException as error:
-        return replace(findings, error=f"The check failed: {type(error).__name__}: {str(error)[:400]}")
+        return replace(findings, error=_("The check failed: %s") % described(error))
 
 
 def _described(model: MLModel) -> CheckReport:
     """What the files say before anything is loaded."""
-    flavor, saved = model.flavor, format_of(model)
+    flavor, saved = model.flavor, format_of(model)[:LONGEST_FORMAT]
     missing, differing = requirements.compare(model)
-    log = [f"Flavour {flavor}, format {saved}.", *differing]
+    log = [_("Flavour %(flavor)s, format %(format)s.") % {"flavor": flavor, "format": saved}, *differing]
     if missing:
-        log.append(f"Packages the model was logged with that are not installed here: {', '.join(missing)}.")
+        names = ", ".join(missing)
+        log.append(_("Packages the model was logged with that are not installed here: %s.") % names)
     if saved in CODE_FORMATS:
-        log.append(f"The format {saved} runs code of the model's author on load.")
+        log.append(_("The format %s runs code of the model's author on load.") % saved)
     return CheckReport(
         ok=False,
         flavor=flavor,
@@ -109,7 +116,7 @@ def _tried(spec: dict[str, Any], model: MLModel, findings: CheckReport) -> Check
         load_seconds=round(loaded - began, 3),
         predict_ms=round((predicted - loaded) * 1000, 3),
         memory_bytes=psutil.Process().memory_info().rss,
-        log=[*findings.log, *said[:10], f"Predicted on {served.example.source}."],
+        log=[*findings.log, *said[:10], _("Predicted on %s.") % served.example.source],
     )
 
 
@@ -117,21 +124,17 @@ def _smoke(served: ServedModel) -> Any:
     inputs, params = served.example.inputs()
     try:
         result = served.predictor.predict(inputs, params)
-        return orjson.loads(predictions.body(result))["predictions"]
+        body = predictions.body(result)
+        return orjson.loads(body)["predictions"] if len(body) <= MAX_PREDICTION_BYTES else None
     except MemoryError:
         raise
     except BaseException as error:
-        said = (
-            error.detail if isinstance(error, ModelFailed) else f"{type(error).__name__}: {str(error)[:400]}"
-        )
-        raise CannotLoad(
-            f"The model could not predict on {served.example.source}: {said} "
-            "Log an input_example that the model can answer."
-        ) from error
+        why = error.detail if isinstance(error, ModelFailed) else described(error)
+        raise CannotLoad(joined([served.example.not_answered(why), LOG_ANOTHER])) from error
 
 
 def _write(path: Path, report: CheckReport) -> None:
     """Whole or not at all: the reader may look at any moment."""
     partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(orjson.dumps(asdict(report)))
+    partial.write_text(to_json(report))
     partial.replace(path)

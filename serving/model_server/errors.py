@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+LONGEST_QUOTE = 400  # characters
+
 
 class Refused(Exception):
     """A request gets this answer instead of predictions.
@@ -50,4 +52,18 @@ class ModelFailed(Refused):
 
 
 class CannotLoad(Exception):
-    """The model cannot be served; the message says what is wrong and what to do about it."""
+    """The model cannot be served; `detail`, a sentence, says what is wrong and what to do about it."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+def described(error: BaseException) -> str:
+    """What a library or a model raised, in its own words."""
+    return f"{type(error).__name__}: {shortened(error)}"
+
+
+def shortened(quoted: object) -> str:
+    """The words of a library, or a name out of a file, short enough for a sentence."""
+    return str(quoted)[:LONGEST_QUOTE]

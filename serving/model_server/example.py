@@ -8,8 +8,10 @@ from typing import Any
 
 import orjson
 
+from core.sentences import Sentence
+from core.sentences import sentence as _
 from serving.model_server.column_types import ColumnType
-from serving.model_server.errors import CannotLoad, Refused
+from serving.model_server.errors import CannotLoad, Refused, shortened
 from serving.model_server.inputs import Inputs
 from serving.model_server.mlmodel import MLModel
 from serving.model_server.nested_types import Array, Map, Object
@@ -26,6 +28,7 @@ MADE_VALUES: dict[str, Any] = {
     "datetime": "2000-01-01T00:00:00",
     "any": "",
 }
+LOG_ANOTHER = _("Log an input_example that the model can answer.")
 
 
 class Example:
@@ -40,8 +43,15 @@ class Example:
         self._scoring = scoring
 
     @property
-    def source(self) -> str:
-        return "the logged input example" if self.logged else "a row made from the signature"
+    def source(self) -> Sentence:
+        return _("the logged input example") if self.logged else _("a row made from the signature")
+
+    def not_answered(self, why: str) -> Sentence:
+        """What to say of a model that could not predict on it."""
+        return _("The model could not predict on %(example)s: %(why)s") % {
+            "example": self.source,
+            "why": shortened(why),
+        }
 
     def inputs(self) -> tuple[Inputs, dict[str, Any]]:
         """The example, through the same checks as any request. Raises CannotLoad when it does not fit."""
@@ -49,8 +59,8 @@ class Example:
             return self._scoring.from_json(orjson.dumps(self._content))
         except Refused as refused:
             raise CannotLoad(
-                f"The logged input example does not fit the signature: {refused.detail} "
-                "Log both from the same data."
+                _("The logged input example does not fit the signature: %s Log both from the same data.")
+                % shortened(refused.detail)
             ) from None
 
 
@@ -77,7 +87,9 @@ def _read(model: MLModel, relative: str) -> Any:
             json.loads(path.read_bytes())
         )  # MLflow writes NaN, which JSON proper does not have
     except (ValueError, RecursionError):
-        raise CannotLoad(f'The input example "{relative}" is not valid JSON; log the model again.') from None
+        raise CannotLoad(
+            _('The input example "%s" is not valid JSON; log the model again.') % shortened(relative)
+        ) from None
 
 
 def _without_nan(value: Any) -> Any:

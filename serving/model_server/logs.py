@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
 from typing import Any
 
-import orjson
+from core.sentences import source_of
 
 MAX_LOG_BYTES = 16 << 20
 
@@ -24,14 +25,18 @@ def redirect(path: str) -> None:
 
 def line(**fields: Any) -> None:
     """Write one line; a field that is not JSON is written as its text."""
-    written = orjson.dumps({"at": round(time.time(), 3)} | fields, default=str)
-    os.write(2, written + b"\n")
+    _write({"at": round(time.time(), 3)} | fields)
 
 
 def last_line(error: str) -> None:
-    """The line a backend reads when a process could not load its model."""
+    """The line a backend reads when a process could not load its model: the source of the sentence."""
     sys.stdout.flush()
-    os.write(2, orjson.dumps({"error": error}) + b"\n")
+    _write({"error": source_of(error)})
+
+
+def _write(fields: dict[str, Any]) -> None:
+    # Not orjson, which has no form for half a surrogate pair, as in a file's name or what a model raised.
+    os.write(2, json.dumps(fields, separators=(",", ":"), default=str).encode() + b"\n")
 
 
 def bound_size(path: str) -> None:

@@ -14,10 +14,14 @@ from typing import Any
 import orjson
 import yaml
 
-from serving.model_server.errors import CannotLoad
+from core.sentences import sentence as _
+from serving.model_server.errors import CannotLoad, shortened
 
 MLMODEL_FILE = "MLmodel"
 MAX_MLMODEL_BYTES = 4 << 20
+# MLflow writes a few hundred: a signature is one text of JSON, however many columns it has.
+MAX_YAML_EVENTS = 10_000
+MAX_YAML_DEPTH = 50
 
 DIRECT_FLAVORS = {
     "mlflow.sklearn": "sklearn",
@@ -76,9 +80,14 @@ class MLModel:
         for name in DIRECT_FLAVORS.values():
             if name in self.flavors:
                 return name
+        if not self.flavors:
+            raise CannotLoad(_("The MLmodel file names no flavour. Log the model again with MLflow."))
         raise CannotLoad(
-            f"The MLmodel file names no flavour that can be served ({', '.join(self.flavors) or 'none'}); "
-            "log the model with an MLflow flavour that supports python_function."
+            _(
+                "The MLmodel file names no flavour that can be served (%s); "
+                "log the model with an MLflow flavour that supports python_function."
+            )
+            % shortened(", ".join(map(str, self.flavors)))
         )
 
     @property
@@ -93,11 +102,12 @@ class MLModel:
         """The existing file or directory a flavour names under `key`."""
         written = flavor.get(key)
         if not isinstance(written, str) or not written:
-            raise CannotLoad(f'The MLmodel file gives no "{key}" for its flavour; log the model again.')
+            raise CannotLoad(_('The MLmodel file gives no "%s" for its flavour; log the model again.') % key)
         path = self._inside(key, written)
         if not path.exists():
             raise CannotLoad(
-                f'The file "{written}" that the MLmodel file names is missing; log the model again.'
+                _('The file "%s" that the MLmodel file names is missing; log the model again.')
+                % shortened(written)
             )
         return path
 
@@ -112,7 +122,8 @@ class MLModel:
         resolved = self.directory if outside else (self.directory / path).resolve()
         if outside or not resolved.is_relative_to(self.directory):
             raise CannotLoad(
-                f'The MLmodel file names "{written}" as {key}, which leads out of the model directory.'
+                _('The MLmodel file names "%(path)s" as %(key)s, which leads out of the model directory.')
+                % {"path": shortened(written), "key": key}
             )
         return resolved
 
@@ -123,30 +134,47 @@ class MLModel:
                 if path.is_symlink() and not path.resolve().is_relative_to(self.directory):
                     relative = path.relative_to(self.directory)
                     raise CannotLoad(
-                        f'"{relative}" is a symbolic link that leads out of the model directory.'
+                        _('"%s" is a symbolic link that leads out of the model directory.')
+                        % shortened(relative)
                     )
 
 
 def _read_mlmodel(path: Path) -> dict[str, Any]:
     try:
         if path.is_symlink() or path.stat().st_size > MAX_MLMODEL_BYTES:
-            raise CannotLoad("The MLmodel file is a link or larger than 4 MiB; log the model again.")
-        content = yaml.load(path.read_text("utf-8"), Loader=yaml.CSafeLoader)
+            raise CannotLoad(_("The MLmodel file is a link or larger than 4 MiB; log the model again."))
+        text = path.read_text("utf-8")
+        _refuse_unreasonable(text)
+        content = yaml.load(text, Loader=yaml.CSafeLoader)
     except FileNotFoundError:
-        raise CannotLoad("There is no MLmodel file; log the model in MLflow's format.") from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise CannotLoad(_("There is no MLmodel file; log the model in MLflow's format.")) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise CannotLoad(
-            f"The MLmodel file is not valid YAML ({type(error).__name__}); log the model again."
+            _("The MLmodel file is not valid YAML (%s); log the model again.") % type(error).__name__
         ) from None
     if not isinstance(content, dict):
-        raise CannotLoad("The MLmodel file is not a YAML mapping; log the model again.")
+        raise CannotLoad(_("The MLmodel file is not a YAML mapping; log the model again."))
     return content
+
+
+def _refuse_unreasonable(text: str) -> None:
+    """Refuse what no MLflow wrote before it is built: deep nesting crashes libyaml, the process with it.
+
+    Reading the events alone does not, and stops at the first too many. Raises CannotLoad and YAMLError.
+    """
+    depth = 0
+    for count, event in enumerate(yaml.parse(text, Loader=yaml.CSafeLoader)):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if count > MAX_YAML_EVENTS or depth > MAX_YAML_DEPTH:
+            raise CannotLoad(
+                _("The MLmodel file holds far more than a model's description; log the model again.")
+            )
 
 
 def _mapping(content: dict[str, Any], key: str) -> dict[str, dict[str, Any]]:
     value = content.get(key)
     if not isinstance(value, dict) or not all(isinstance(item, dict) for item in value.values()):
-        raise CannotLoad(f'The MLmodel file has no mapping "{key}"; log the model again.')
+        raise CannotLoad(_('The MLmodel file has no mapping "%s"; log the model again.') % key)
     return value
 
 
@@ -156,7 +184,7 @@ def _decoded(part: str, written: Any) -> Any:
     try:
         return orjson.loads(written)
     except orjson.JSONDecodeError:
-        raise CannotLoad(f"The signature's {part} are not valid JSON; log the model again.") from None
+        raise CannotLoad(_("The signature's %s are not valid JSON; log the model again.") % part) from None
 
 
 def _paths(content: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from core.sentences import sentence as _
 from serving.model_server.errors import CannotLoad
 from serving.model_server.example import Example
 from serving.model_server.loaders import LoadRequest, Predictor, load
@@ -23,8 +24,9 @@ class ServedModel:
         try:
             self.predictor: Predictor = load(request)
         except MemoryError:
+            mebibytes = int(spec["memory_bytes"]) >> 20
             raise CannotLoad(
-                f"The model does not fit into {int(spec['memory_bytes']) >> 20} MiB; give it more memory."
+                _("The model does not fit into %d MiB; give it more memory.") % mebibytes
             ) from None
         self.scoring = Scoring(self.signature, int(spec["max_rows"]), self.predictor.takes_params)
         self.example = Example(model, self.scoring)

@@ -1,7 +1,7 @@
 """One replica: loads a model, proves that it predicts, then serves it on a unix socket until told to stop.
 
 Exit codes: 0 asked to stop, 70 a predict hung, 71 the model could not be loaded, 72 out of memory. After 70
-and 72 the backend starts a new process; after 71 the last line of the log is {"error": "…"}.
+and 72 the backend starts a new process; after 71 the last line of the log is {"error": the source of a sentence}.
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ from typing import Any
 
 import uvicorn
 
+from core.sentences import joined
+from core.sentences import sentence as _
 from serving.model_server import limits, logs
 from serving.model_server.app import ModelApp
 from serving.model_server.batching import Batcher
-from serving.model_server.errors import Busy, CannotLoad, PredictTimedOut, Refused
+from serving.model_server.errors import Busy, CannotLoad, PredictTimedOut, Refused, described
+from serving.model_server.example import LOG_ANOTHER
 from serving.model_server.mlmodel import MLModel
 from serving.model_server.model import ServedModel
 
@@ -45,10 +48,10 @@ def run(spec: dict[str, Any]) -> None:
     try:
         code = _serve(spec)
     except CannotLoad as error:
-        logs.last_line(str(error))
+        logs.last_line(error.detail)
         code = NOT_LOADED
     except BaseException as error:
-        logs.last_line(f"The model process failed: {type(error).__name__}: {error}")
+        logs.last_line(_("The model process failed: %s") % described(error))
         code = NOT_LOADED
     sys.stdout.flush()
     os._exit(code)
@@ -105,8 +108,7 @@ class Replica:
             if self._leaving or self._app.stopping:
                 return
             raise CannotLoad(
-                f"The model could not predict on {self._model.example.source}: {refused.detail} "
-                "Log an input_example that the model can answer."
+                joined([self._model.example.not_answered(refused.detail), LOG_ANOTHER])
             ) from None
         self._app.warm = True
         logs.line(level="info", message="ready", replica=self._spec["replica"])
@@ -138,7 +140,7 @@ class Replica:
         self._batcher.abandon(current, Busy("The model process restarts; try again."))
         logs.line(level="error", message=f"leaving with exit code {code}", detail=current.detail)
         if not self._app.warm:
-            logs.last_line(f"The model could not predict on {self._model.example.source}: {current.detail}")
+            logs.last_line(self._model.example.not_answered(current.detail))
         await asyncio.sleep(FLUSH_SECONDS)
         os._exit(code)
 

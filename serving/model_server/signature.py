@@ -7,14 +7,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from core.sentences import sentence as _
 from serving.model_server.column_types import ColumnType, Mismatch, each
-from serving.model_server.errors import CannotLoad, Invalid, TooLarge
+from serving.model_server.errors import CannotLoad, Invalid, TooLarge, described
 from serving.model_server.inputs import Column, Inputs, Table, Tensors
 from serving.model_server.nested_types import column_type
 from serving.model_server.params import Params
 from serving.model_server.tensors import TensorSpec, tensor_spec
 
-HOW_TO_LOG = (
+HOW_TO_LOG = _(
     "The model was logged without a signature. Log one: "
     "signature = mlflow.models.infer_signature(X, model.predict(X)), then "
     "log_model(..., signature=signature)."
@@ -32,8 +33,11 @@ class Signature:
             self.params = Params(written.get("params") or [])
         except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
             raise CannotLoad(
-                f"The signature holds what this server does not know ({type(error).__name__}: {error}); "
-                "log it again with mlflow.models.infer_signature."
+                _(
+                    "The signature holds what this server does not know (%s); "
+                    "log it again with mlflow.models.infer_signature."
+                )
+                % described(error)
             ) from None
 
 
@@ -48,7 +52,9 @@ class ColumnSchema:
         self.positions = {name: index for index, name in enumerate(self.names)}
         self.named = None not in self.positions
         if self.named and len(self.positions) != len(self.names):
-            raise CannotLoad("The signature has two columns of one name; rename one and log the model again.")
+            raise CannotLoad(
+                _("The signature has two columns of one name; rename one and log the model again.")
+            )
 
     def from_split(self, names: list[str] | None, rows: list[list[Any]]) -> Table:
         """Rows with their column names given once."""
@@ -165,7 +171,7 @@ class TensorSchema:
         self.specs = {spec.name: spec for spec in specs}
         self.joinable = all(spec.joinable for spec in specs)
         if len(self.specs) != len(specs) or (None in self.specs and len(specs) > 1):
-            raise CannotLoad("The signature has several tensors without a name of their own; name each.")
+            raise CannotLoad(_("The signature has several tensors without a name of their own; name each."))
 
     def from_columns(self, named: dict[str, Any]) -> Tensors:
         """One nested array per tensor name."""
@@ -224,9 +230,9 @@ def _input_schema(written: list[dict[str, Any]]) -> Schema:
     if all(tensors):
         return TensorSchema([tensor_spec(spec) for spec in written])
     if any(tensors):
-        raise CannotLoad("The signature mixes columns and tensors; use one of them.")
+        raise CannotLoad(_("The signature mixes columns and tensors; use one of them."))
     if len({"name" in spec for spec in written}) > 1:
-        raise CannotLoad("The signature mixes columns with and without names; use one of them.")
+        raise CannotLoad(_("The signature mixes columns with and without names; use one of them."))
     return ColumnSchema(
         [Column(spec.get("name"), column_type(spec), bool(spec.get("required", True))) for spec in written]
     )

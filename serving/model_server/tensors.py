@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from core.sentences import sentence as _
 from serving.model_server.column_types import SCALARS, ColumnType, Floats, Integers, Mismatch
-from serving.model_server.errors import CannotLoad, Invalid
+from serving.model_server.errors import CannotLoad, Invalid, shortened
 
 FLOATS = {
     "float16": Floats("float16", "float16", 2**11, 65504.0),
@@ -87,7 +88,7 @@ def tensor_spec(written: dict[str, Any]) -> TensorSpec:
     shape = tuple(int(size) for size in spec["shape"])
     if not shape:
         raise CannotLoad(
-            "The signature has a tensor without dimensions; log one whose first dimension counts rows."
+            _("The signature has a tensor without dimensions; log one whose first dimension counts rows.")
         )
     items, dtype = _items(str(spec["dtype"]))
     return TensorSpec(written.get("name"), items, dtype, shape)
@@ -102,4 +103,6 @@ def _items(name: str) -> tuple[ColumnType, np.dtype]:
         return SCALARS["string"], np.dtype(object)
     if np.dtype(name).kind in "iu":
         return Integers(name, name), np.dtype(name)
-    raise CannotLoad(f"The signature has a tensor of {name}, which requests in JSON cannot carry.")
+    raise CannotLoad(
+        _("The signature has a tensor of %s, which requests in JSON cannot carry.") % shortened(name)
+    )

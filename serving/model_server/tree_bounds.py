@@ -19,6 +19,7 @@ from sklearn.ensemble._hist_gradient_boosting.predictor import TreePredictor
 from sklearn.tree import BaseDecisionTree
 from sklearn.tree._tree import Tree
 
+from core.sentences import sentence as _
 from serving.model_server.errors import CannotLoad
 
 LEAF = -1
@@ -84,8 +85,10 @@ def _features(estimator: Any) -> int:
 def _require(sound: bool) -> None:
     if not sound:
         raise CannotLoad(
-            "A decision tree in the model file points outside itself; the file is damaged or crafted. "
-            "Log the model again from where it was trained."
+            _(
+                "A decision tree in the model file points outside itself; the file is damaged or crafted. "
+                "Log the model again from where it was trained."
+            )
         )
 
 

@@ -82,6 +82,8 @@ def test_a_sentence_takes_its_values_once():
         ({"id": "%(a)s", "values": {}}, "%(a)s"),
         ({"id": "%d", "values": ["one"]}, "%d"),
         ({"id": "x", "values": 5}, "x"),
+        ({"id": "%d", "values": [float("inf")]}, "%d"),
+        ({"id": "%.1f", "values": [10**400]}, "%.1f"),
         ({"id": 5}, "{'id': 5}"),
         (None, "None"),
     ],

@@ -87,6 +87,11 @@ def make_picky_model(path: Path | str) -> Path:
     return _make_fault_model(path, Picky())
 
 
+def make_garbled_model(path: Path | str) -> Path:
+    """Predict raises with a text that is no UTF-8 when a value of "x" is above TRIGGER."""
+    return _make_fault_model(path, Garbled())
+
+
 def make_dying_model(path: Path | str) -> Path:
     """The process is killed from inside when a value of "x" is above TRIGGER."""
     return _make_fault_model(path, Dies())
@@ -95,6 +100,11 @@ def make_dying_model(path: Path | str) -> Path:
 def make_unloadable_model(path: Path | str) -> Path:
     """Loading the model's file raises."""
     return _make_fault_model(path, Unloadable())
+
+
+def make_verbose_model(path: Path | str) -> Path:
+    """Each row's prediction is a million numbers."""
+    return _make_fault_model(path, Verbose())
 
 
 def _make_fault_model(path: Path | str, estimator: BaseEstimator) -> Path:
@@ -147,6 +157,11 @@ class Picky(Fault):
         raise ValueError("too large for me")
 
 
+class Garbled(Fault):
+    def go_wrong(self) -> None:
+        raise ValueError("half a surrogate pair: \ud800")
+
+
 class Greedy(Fault):
     def go_wrong(self) -> None:
         np.ones((8, 1 << 30))
@@ -176,6 +191,11 @@ class Leaks(Fault):
     def predict(self, X: Any) -> np.ndarray:
         self.kept_ = [*getattr(self, "kept_", []), np.ones(self.megabytes << 17)]
         return super().predict(X)
+
+
+class Verbose(Fault):
+    def predict(self, X: Any) -> np.ndarray:
+        return np.ones((len(X), 10**6)) if len(X) < 3 else super().predict(X)
 
 
 class Unloadable(Fault):

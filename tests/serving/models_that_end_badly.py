@@ -21,6 +21,11 @@ def make_slow_loading_model(path: Path) -> Path:
     return _make(path, LoadsSlowly())
 
 
+def make_forging_model(path: Path, report: str) -> Path:
+    """Loading it writes its check's report, "pipe" for none that could be read, and ends the process."""
+    return _make(path, Forges(report))
+
+
 class CrashesOnLoad(Fault):
     def __getstate__(self) -> dict[str, Any]:
         return {"saved": True}
@@ -37,6 +42,22 @@ class LoadsSlowly(Fault):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         time.sleep(600)
+
+
+class Forges(Fault):
+    def __init__(self, report: str = "") -> None:
+        self.report = report
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        import os
+
+        # A check runs in the directory that its report is looked for in.
+        if state["report"] == "pipe":
+            os.mkfifo("report.json")
+        else:
+            Path("report.json").write_text(state["report"])
+        os.write(2, b"Forged.\n")
+        os._exit(0)
 
 
 def _make(path: Path, estimator: Fault) -> Path:

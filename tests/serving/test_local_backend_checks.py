@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from core.sentences import source_of
 from serving.backends import fork_client
 from serving.backends.local import LocalBackend
 from tests.serving.local_backends import (
@@ -48,7 +49,7 @@ def test_a_model_that_does_not_load_is_reported_with_its_reason(backend, unloada
     report = backend.check(make_spec("1", unloadable, allow_code=True), time_limit_seconds=30)
 
     assert not report.ok
-    assert report.error
+    assert source_of(report.error)["id"] == "The model could not be loaded: %s"
 
 
 def test_a_check_that_takes_too_long_is_ended(backend, slow_loading):
@@ -56,6 +57,7 @@ def test_a_check_that_takes_too_long_is_ended(backend, slow_loading):
 
     assert not report.ok
     assert "not done after 1 s" in report.error
+    assert source_of(report.error)["values"] == ["1"]
     assert left_behind(backend) == []
     wait_until(lambda: len(processes_in(backend.run_dir)) <= 1)
 
@@ -65,6 +67,7 @@ def test_a_model_that_crashes_its_process_is_a_report_and_no_crash_of_ours(backe
 
     assert not report.ok
     assert "SIGSEGV" in report.error
+    assert source_of(report.error)["values"] == ["SIGSEGV"]
     assert report.log[-1] == report.error
 
 

@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 from sklearn.ensemble import RandomForestRegressor
 
+from core.sentences import said, source_of
 from serving.backends.base import CheckReport
-from serving.model_server import limits
+from serving.backends.check_report import read_report
+from serving.model_server import limits, requirements
+from serving.model_server.mlmodel import MLModel
 from tests.serving.model_process import make_spec
 from tests.serving.models import (
     diabetes,
@@ -20,6 +23,7 @@ from tests.serving.models import (
     make_picky_model,
     make_sklearn_model,
     make_unloadable_model,
+    make_verbose_model,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +38,9 @@ def check(path: Path, **changed: Any) -> CheckReport:
         env={"PATH": "/usr/bin:/bin"},
         check=True,
     )
-    return CheckReport(**json.loads((path.parent / "report.json").read_text()))
+    report = read_report(path.parent / "report.json")
+    assert report is not None
+    return report
 
 
 def test_a_good_model_is_reported_with_all_that_was_found(tmp_path: Path) -> None:
@@ -87,6 +93,49 @@ def test_missing_packages_are_named(tmp_path: Path) -> None:
     assert report.ok, report.error
     assert report.missing_packages == ["no-such-package"]
     assert any("scikit-learn==0.20" in line for line in report.log)
+
+
+def test_a_requirement_whose_marker_does_not_hold_here_is_none(tmp_path: Path) -> None:
+    path = make_sklearn_model(tmp_path / "m")
+    (path / "requirements.txt").write_text(
+        'not-here==1; python_version < "3.9"\n'
+        'scikit-learn==0.20; sys_platform == "amiga"\n'
+        'optional==1; extra == "gpu"\n'
+        'nonsense==1; python_version > "x"\n'
+        'missing-here==1; python_version >= "3.9"\n'
+    )
+    assert requirements.compare(MLModel(path)) == (["missing-here"], [])
+
+
+def test_what_a_check_found_can_be_said_in_korean(tmp_path: Path) -> None:
+    path = make_sklearn_model(tmp_path / "m")
+    example = json.loads((path / "serving_input_example.json").read_text())
+    example["dataframe_split"]["data"] = [["text"] * 10]
+    (path / "serving_input_example.json").write_text(json.dumps(example))
+    report = check(path)
+    korean = {
+        "The logged input example does not fit the signature: %s Log both from the same data.": "안 맞음: %s",
+        "Flavour %(flavor)s, format %(format)s.": "형식 %(format)s, 플레이버 %(flavor)s.",
+    }
+    assert said(source_of(report.error), korean.__getitem__).startswith(
+        '안 맞음: Column "age", row 1: "text"'
+    )
+    assert said(source_of(report.log[0]), korean.__getitem__) == "형식 skops, 플레이버 sklearn."
+    assert report.log[-1] == report.error
+
+
+def test_what_the_example_was_is_said_in_korean_too(tmp_path: Path) -> None:
+    report = check(make_sklearn_model(tmp_path / "m", input_example=None))
+    assert source_of(report.log[-1]) == {
+        "id": "Predicted on %s.",
+        "values": [{"id": "a row made from the signature"}],
+    }
+
+
+def test_a_prediction_too_large_for_a_report_is_left_out_of_it(tmp_path: Path) -> None:
+    report = check(make_verbose_model(tmp_path / "m"), allow_code=True)
+    assert report.ok, report.error
+    assert report.prediction is None
 
 
 def test_a_model_that_raises_on_load_is_a_sentence_and_a_trace_in_the_log(tmp_path: Path) -> None:

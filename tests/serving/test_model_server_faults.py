@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +9,8 @@ from pathlib import Path
 import pytest
 from mlflow.models import infer_signature
 
+from core.sentences import source_of
+from serving.backends.run_directory import last_error
 from tests.serving.model_process import ModelProcess, split
 from tests.serving.models import (
     diabetes,
@@ -119,7 +120,9 @@ def test_a_model_that_cannot_load_leaves_with_71_and_says_why(
 ) -> None:
     with ModelProcess(make_unloadable_model(tmp_path / "m"), allow_code=allow_code) as process:
         assert process.exit_code(30) == 71
-        assert said in json.loads(process.log.splitlines()[-1])["error"]
+        error = last_error(Path(process.spec["log"]))
+    assert said in error
+    assert source_of(error)["values"]
 
 
 def test_a_model_that_cannot_answer_its_own_example_is_never_ready(tmp_path: Path) -> None:
@@ -128,11 +131,15 @@ def test_a_model_that_cannot_answer_its_own_example_is_never_ready(tmp_path: Pat
     path = make_sklearn_model(tmp_path / "m", signature=short, input_example=X[["age"]][:2])
     with ModelProcess(path) as process:
         assert process.exit_code(30) == 71
-        error = json.loads(process.log.splitlines()[-1])["error"]
+        error = last_error(Path(process.spec["log"]))
     assert "could not predict on the logged input example" in error
+    assert [part["id"] for part in source_of(error)] == [
+        "The model could not predict on %(example)s: %(why)s",
+        "Log an input_example that the model can answer.",
+    ]
 
 
 def test_an_example_that_hangs_leaves_with_70_and_says_so(tmp_path: Path) -> None:
     with ModelProcess(make_slow_model(tmp_path / "m", 60), allow_code=True, timeout_seconds=0.5) as process:
         assert process.exit_code(30) == 70
-        assert "did not answer within 0.5 s" in json.loads(process.log.splitlines()[-1])["error"]
+        assert "did not answer within 0.5 s" in last_error(Path(process.spec["log"]))

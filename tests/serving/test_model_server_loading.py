@@ -36,6 +36,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
+from core.sentences import source_of
 from serving.model_server.errors import CannotLoad
 from serving.model_server.mlmodel import MLModel
 from serving.model_server.model import ServedModel
@@ -215,6 +216,37 @@ def test_a_malformed_mlmodel_file_is_a_sentence(text: str, tmp_path: Path) -> No
     (tmp_path / "MLmodel").write_text(text)
     with pytest.raises(CannotLoad, match="MLmodel"):
         _ = MLModel(tmp_path).flavor
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        "x: " + "[" * 51 + "]" * 51,
+        "- " * 60 + "x",
+        "[" + "," * 20_000 + "]",
+        "{a: 1, " * 10_001,
+    ],
+    ids=["unclosed", "deep", "deep blocks", "many", "both"],
+)
+def test_yaml_beyond_any_models_description_is_refused_before_it_is_built(text: str, tmp_path: Path) -> None:
+    (tmp_path / "MLmodel").write_text(text)
+    with pytest.raises(CannotLoad, match="MLmodel file"):
+        MLModel(tmp_path)
+
+
+def test_an_impossible_date_in_mlmodel_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "MLmodel").write_text("flavors: {}\nutc_time_created: 2024-99-99")
+    with pytest.raises(CannotLoad, match="not valid YAML"):
+        MLModel(tmp_path)
+
+
+def test_a_refusal_carries_its_source(tmp_path: Path) -> None:
+    with pytest.raises(CannotLoad) as refused:
+        MLModel(tmp_path)
+    assert source_of(refused.value.detail) == {
+        "id": "There is no MLmodel file; log the model in MLflow's format."
+    }
 
 
 def test_a_directory_without_mlmodel_is_a_sentence(tmp_path: Path) -> None:

@@ -22,7 +22,13 @@ from sklearn.linear_model import LinearRegression
 
 from serving.model_server import limits, logs
 from tests.serving.model_process import ModelProcess, split
-from tests.serving.models import diabetes, make_picky_model, make_sklearn_model, make_slow_model
+from tests.serving.models import (
+    diabetes,
+    make_garbled_model,
+    make_picky_model,
+    make_sklearn_model,
+    make_slow_model,
+)
 
 
 @pytest.fixture(scope="module")
@@ -213,6 +219,15 @@ def test_one_bad_row_fails_only_its_own_request(tmp_path: Path) -> None:
         else:
             assert (status, answer) == (200, {"predictions": [x * 2]})
     assert '"request_id":"id-2000"' in log
+
+
+def test_a_model_that_raises_what_is_no_text_is_answered_for_and_goes_on(tmp_path: Path) -> None:
+    with ModelProcess(make_garbled_model(tmp_path / "m"), allow_code=True) as process:
+        process.ready()
+        status, answer = process.predict(split(["x"], [2000.0]))
+        assert (status, answer["code"]) == (500, "model_error")
+        assert answer["detail"].endswith("half a surrogate pair: ?")
+        assert process.predict(split(["x"], [1.0]))[0] == 200
 
 
 def test_a_full_queue_answers_503_with_retry_after(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from serving.model_server.errors import CannotLoad
+from core.sentences import sentence as _
+from serving.model_server.errors import CannotLoad, described
 from serving.model_server.loaders import boosted, onnx, pyfunc, sklearn
 from serving.model_server.loaders.base import CODE_FORMATS, LoadRequest, Predictor, missing_package
 from serving.model_server.mlmodel import MLModel
@@ -45,6 +46,4 @@ def load(request: LoadRequest) -> Predictor:
     except ModuleNotFoundError as error:
         raise missing_package(error) from error
     except Exception as error:
-        raise CannotLoad(
-            f"The model could not be loaded: {type(error).__name__}: {str(error)[:400]}"
-        ) from error
+        raise CannotLoad(_("The model could not be loaded: %s") % described(error)) from error

@@ -6,7 +6,8 @@ import importlib
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from serving.model_server.errors import CannotLoad
+from core.sentences import sentence as _
+from serving.model_server.errors import CannotLoad, shortened
 from serving.model_server.inputs import Inputs
 from serving.model_server.mlmodel import MLModel
 from serving.model_server.signature import Signature
@@ -55,10 +56,20 @@ def need(package: str) -> Any:
 
 def missing_package(error: ModuleNotFoundError) -> CannotLoad:
     """A failed import as a sentence that says what to install."""
-    name = (error.name or str(error)).partition(".")[0]
+    name = shortened(error.name or error).partition(".")[0]
     return CannotLoad(
-        f'The model needs the Python package "{name}", which is not installed here; '
-        f"install it beside this platform: pip install {INSTALL_NAMES.get(name, name)}"
+        _(
+            'The model needs the Python package "%(package)s", which is not installed here; '
+            "install it beside this platform: pip install %(install)s"
+        )
+        % {"package": name, "install": INSTALL_NAMES.get(name, name)}
+    )
+
+
+def rejected(library: str, error: Exception) -> CannotLoad:
+    """What a library said against its file."""
+    return CannotLoad(
+        _("%(library)s cannot load the model: %(why)s") % {"library": library, "why": shortened(error)}
     )
 
 
@@ -66,6 +77,9 @@ def need_permission(request: LoadRequest, format_name: str) -> None:
     """Refuse a format that runs code on load, unless an admin allowed it. Raises CannotLoad."""
     if not request.allow_code:
         raise CannotLoad(
-            f'The model is saved as "{format_name}", which runs code of its author on load. Save it as plain '
-            'data (serialization_format="skops", or ONNX), or have an admin allow this model to run code.'
+            _(
+                'The model is saved as "%s", which runs code of its author on load. Save it as plain data '
+                '(serialization_format="skops", or ONNX), or have an admin allow this model to run code.'
+            )
+            % shortened(format_name)
         )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from core.sentences import sentence as _
 from serving.model_server.errors import CannotLoad
 from serving.model_server.inputs import Inputs
-from serving.model_server.loaders.base import LoadRequest, need
+from serving.model_server.loaders.base import LoadRequest, need, rejected
 from serving.model_server.loaders.pickled import load_pickled
 from serving.model_server.loaders.skops_file import load_skops
 
@@ -46,12 +47,15 @@ def load_xgboost(request: LoadRequest) -> XGBoostBooster | CallsPredict:
     xgboost = need("xgboost")
     written = str(request.flavor.get("model_class") or "xgboost.core.Booster")
     if written not in XGBOOST_CLASSES:
-        raise CannotLoad(f'The model class "{written[:100]}" is not one of {", ".join(XGBOOST_CLASSES)}.')
+        raise CannotLoad(
+            _('The model class "%(written)s" is not one of %(known)s.')
+            % {"written": written[:100], "known": ", ".join(XGBOOST_CLASSES)}
+        )
     model = getattr(xgboost, XGBOOST_CLASSES[written])()
     try:
         model.load_model(str(request.model.file(request.flavor, "data")))
     except xgboost.core.XGBoostError as error:
-        raise CannotLoad(f"xgboost cannot load the model: {str(error)[:400]}") from None
+        raise rejected("xgboost", error) from None
     if written == "xgboost.core.Booster":
         model.set_param({"nthread": request.cpu})
         return XGBoostBooster(xgboost, model)
@@ -71,7 +75,7 @@ def load_lightgbm(request: LoadRequest) -> CallsPredict:
     try:
         booster = lightgbm.Booster(model_file=str(path))
     except lightgbm.basic.LightGBMError as error:
-        raise CannotLoad(f"lightgbm cannot load the model: {str(error)[:400]}") from None
+        raise rejected("lightgbm", error) from None
     return CallsPredict(booster, num_threads=request.cpu)
 
 

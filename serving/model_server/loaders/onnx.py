@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from serving.model_server.errors import CannotLoad
 from serving.model_server.inputs import Inputs, Table
-from serving.model_server.loaders.base import LoadRequest, need
+from serving.model_server.loaders.base import LoadRequest, need, rejected
 
 
 class OnnxPredictor:
@@ -61,7 +60,7 @@ def load(request: LoadRequest) -> OnnxPredictor:
             str(path), sess_options=options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # onnxruntime has no common base for its errors
-        raise CannotLoad(f"onnxruntime cannot load the model: {str(error)[:400]}") from None
+        raise rejected("onnxruntime", error) from None
     return OnnxPredictor(session)
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from core.sentences import sentence as _
 from serving.model_server.column_types import Floats, Integers
-from serving.model_server.errors import CannotLoad
+from serving.model_server.errors import CannotLoad, shortened
 from serving.model_server.inputs import Inputs, Table
 from serving.model_server.loaders.base import LoadRequest
 from serving.model_server.loaders.pickled import load_pickled
@@ -76,8 +77,15 @@ def load(request: LoadRequest) -> SklearnPredictor:
     method = str(request.model.python_function.get("predict_fn") or "predict")
     if method not in PREDICT_METHODS or not hasattr(estimator, method):
         raise CannotLoad(
-            f'The model is logged with pyfunc_predict_fn="{method}", which {type(estimator).__name__} does '
-            f"not offer for serving; use one of {', '.join(PREDICT_METHODS)}."
+            _(
+                'The model is logged with pyfunc_predict_fn="%(method)s", which %(estimator)s does not offer '
+                "for serving; use one of %(methods)s."
+            )
+            % {
+                "method": shortened(method),
+                "estimator": type(estimator).__name__,
+                "methods": ", ".join(PREDICT_METHODS),
+            }
         )
     _bound_threads(estimator, request.cpu)
     return SklearnPredictor(estimator, method, _array_dtype(estimator, request.signature.inputs))

@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
+from core.sentences import Sentence
+from core.sentences import sentence as _
 from serving.model_server.errors import CannotLoad
 from serving.model_server.loaders.base import missing_package
 from serving.model_server.reviewed_types import REVIEWED_TYPES
 from serving.model_server.tree_bounds import check_trees
+
+MOST_NAMED = 10
 
 
 def load_skops(path: Path) -> Any:
@@ -29,16 +33,16 @@ def load_skops(path: Path) -> Any:
         raise missing_package(error) from None
     except (BadZipFile, KeyError) as error:
         raise CannotLoad(
-            f"The skops file is damaged ({type(error).__name__}); log the model again."
+            _("The skops file is damaged (%s); log the model again.") % type(error).__name__
         ) from None
     check_trees(model)
     return model
 
 
-def _refusal(unknown: list[str]) -> str:
-    return (
-        f"The skops file holds types that were not reviewed as safe to load: {', '.join(unknown[:10])}"
-        f"{f' and {len(unknown) - 10} more' if len(unknown) > 10 else ''}. "
+def _refusal(unknown: list[str]) -> Sentence:
+    named = ", ".join(name[:100] for name in unknown[:MOST_NAMED])
+    return _(
+        "The skops file holds types that were not reviewed as safe to load: %s. "
         "Log the model as ONNX, replace the step that needs them, or have an admin allow this model to run "
         'code and log it with serialization_format="cloudpickle".'
-    )
+    ) % (f"{named}, …" if len(unknown) > MOST_NAMED else named)
