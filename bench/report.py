@@ -3,7 +3,7 @@
 import statistics
 from dataclasses import dataclass
 
-from bench.load import Findings
+from bench.closed_loop import Findings
 from bench.sides import OURS, PEER, Memory, Side
 
 

@@ -27,7 +27,7 @@ from pathlib import Path
 import pandas as pd
 import psutil
 
-from bench import load, sides
+from bench import closed_loop, sides
 from bench.report import Costs, Measurement, costs, summarise, tables
 from bench.sides import Side
 from lifecycle.demo import training
@@ -175,9 +175,9 @@ def measure_all(
 def measure(side: Side, cell: Cell, bodies: list[str], seconds: float) -> Measurement:
     """One side in one cell, once. Its CPU is that of all that was asked, the warm-up included."""
     warm_up = min(LONGEST_WARM_UP_SECONDS, seconds / 5)
-    plan = load.Plan(side.url, side.headers, bodies, cell.connections, seconds, warm_up)
+    plan = closed_loop.Plan(side.url, side.headers, bodies, cell.connections, seconds, warm_up)
     before, busy = side.cpu_seconds(), busy_seconds()
-    found = load.generate_elsewhere(plan)
+    found = closed_loop.generate_elsewhere(plan)
     used = {part: total - before[part] for part, total in side.cpu_seconds().items()}
     others = busy_seconds() - busy - sum(used.values())
     print(f"  {cell!s:16}  {side.name:6}  {found.requests_per_second:8.1f}/s", found.first_error, flush=True)
