@@ -5,16 +5,25 @@ class DomainError(Exception):
     """A refusal a person can act on.
 
     `detail` says what is wrong and what to do, `code` is its stable name for programs, and `fields` maps a field to
-    what is wrong with it.
+    what is wrong with it. `retry_after_seconds` says when the same request may succeed, where waiting helps.
     """
 
     status = 400
     code = "invalid"
+    retry_after_seconds: int | None = None
 
-    def __init__(self, detail: object, *, code: str | None = None, fields: dict[str, object] | None = None):
+    def __init__(
+        self,
+        detail: object,
+        *,
+        code: str | None = None,
+        fields: dict[str, object] | None = None,
+        retry_after_seconds: int | None = None,
+    ):
         self.detail = detail if isinstance(detail, str) else str(detail)
         self.code = code or self.code
         self.fields = {name: str(problem) for name, problem in (fields or {}).items()}
+        self.retry_after_seconds = retry_after_seconds or self.retry_after_seconds
         super().__init__(self.detail)
 
 
@@ -50,12 +59,23 @@ class TooLarge(DomainError):
     code = "too_large"
 
 
+class UnsupportedMediaType(DomainError):
+    """The content comes in a form that is not read here."""
+
+    status = 415
+    code = "unsupported_media_type"
+
+
 class Unavailable(DomainError):
     """Something this depends on is down or full; the same request may succeed later."""
 
     status = 503
     code = "unavailable"
+    retry_after_seconds = 1
 
-    def __init__(self, detail: object, *, code: str | None = None, retry_after_seconds: int = 1):
-        super().__init__(detail, code=code)
-        self.retry_after_seconds = retry_after_seconds
+
+class TooManyAttempts(DomainError):
+    """Too many attempts to sign in failed; the next one is looked at later."""
+
+    status = 429
+    code = "too_many_attempts"

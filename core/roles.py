@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import TYPE_CHECKING, Optional
 
+from django.utils.translation import gettext_noop
+
 from core.errors import NotAllowed
 from core.translation import gettext as _
 
@@ -30,15 +32,17 @@ class Domain(StrEnum):
 
 
 class Right(StrEnum):
-    READ = "read"
-    PREDICT = "call prediction endpoints"
-    AUTHOR = "create and edit"
-    TICK = "tick checklist items"
-    DECIDE = "approve, reject and move stages"
-    DEPLOY_DEVELOPMENT = "deploy in development"
-    DEPLOY_PROTECTED = "deploy in staging and production"
-    WATCH = "record drift and acknowledge drift and alerts"
-    ADMINISTER = "administer users, tokens and settings"
+    """What somebody may do, as a refusal tells it."""
+
+    READ = gettext_noop("read")
+    PREDICT = gettext_noop("call prediction endpoints")
+    AUTHOR = gettext_noop("create and edit")
+    TICK = gettext_noop("tick checklist items")
+    DECIDE = gettext_noop("approve, reject and move stages")
+    DEPLOY_DEVELOPMENT = gettext_noop("deploy in development")
+    DEPLOY_PROTECTED = gettext_noop("deploy in staging and production")
+    WATCH = gettext_noop("record drift and acknowledge drift and alerts")
+    ADMINISTER = gettext_noop("administer users, tokens and settings")
 
 
 RIGHTS: dict[Right, frozenset[Role]] = {
@@ -81,7 +85,7 @@ def _refusal(actor: Optional["User"], right: Right, domain: Domain) -> str | Non
         return _("This token is limited to “%(domain)s”.") % {"domain": token.domain}
     if not actor.roles & RIGHTS[right]:
         return _("To %(right)s you need one of these roles: %(roles)s.") % {
-            "right": right.value,
+            "right": _(right.value),
             "roles": ", ".join(role for role in Role if role in RIGHTS[right]),
         }
     return None

@@ -89,45 +89,6 @@ STATUS_WORDS: dict[str, dict[str, StatusWord]] = {
         "high": StatusWord(BAD, "alert-circle", pgettext_lazy("severity", "High")),
         "critical": StatusWord(BAD, "flame", pgettext_lazy("severity", "Critical")),
     },
-    "feature": {
-        "draft": StatusWord(NEUTRAL, "pencil", _("Draft")),
-        "active": StatusWord(GOOD, "circle-check", _("Active")),
-        "deprecated": StatusWord(ATTENTION, "archive", _("Deprecated")),
-    },
-    "evaluation_run": {
-        "pending": StatusWord(NEUTRAL, "clock", _("Pending")),
-        "running": StatusWord(PROGRESS, "loader-2", _("Running")),
-        "completed": StatusWord(GOOD, "circle-check", _("Completed")),
-        "failed": StatusWord(BAD, "circle-x", _("Failed")),
-    },
-    "compliance": {
-        "passed": StatusWord(GOOD, "shield-check", _("Passed")),
-        "warning": StatusWord(ATTENTION, "alert-triangle", _("Warning")),
-        "failed": StatusWord(BAD, "shield-x", _("Failed")),
-    },
-    "benchmark": {
-        "draft": StatusWord(NEUTRAL, "pencil", _("Draft")),
-        "active": StatusWord(GOOD, "circle-check", _("Active")),
-        "archived": StatusWord(ATTENTION, "archive", _("Archived")),
-    },
-    "ab_test": {
-        "setup": StatusWord(NEUTRAL, "adjustments", _("Setup")),
-        "run": StatusWord(PROGRESS, "player-play", pgettext_lazy("A/B test", "Run")),
-        "analyze": StatusWord(PROGRESS, "chart-histogram", _("Analyze")),
-        "decide": StatusWord(ATTENTION, "arrows-exchange", _("Decide")),
-    },
-    "fairness": {
-        "analyzing": StatusWord(PROGRESS, "loader-2", _("Analyzing")),
-        "completed": StatusWord(GOOD, "circle-check", _("Completed")),
-        "failed": StatusWord(BAD, "circle-x", _("Failed")),
-    },
-    "prompt": {
-        "draft": StatusWord(NEUTRAL, "pencil", _("Draft")),
-        "in_review": StatusWord(PROGRESS, "eye", _("In review")),
-        "approved": StatusWord(GOOD, "circle-check", _("Approved")),
-        "rejected": StatusWord(BAD, "circle-x", _("Rejected")),
-        "retired": StatusWord(NEUTRAL, "archive", _("Retired")),
-    },
     "role": {
         "viewer": StatusWord(NEUTRAL, "eye", _("Viewer")),
         "scientist": StatusWord(NEUTRAL, "flask", _("Scientist")),

@@ -2,9 +2,9 @@
 
 import posixpath
 import re
-import unicodedata
 
 from core.errors import Invalid
+from core.names import check_visible
 from core.translation import gettext as _
 
 MAX_EXPERIMENT_NAME = 500
@@ -50,9 +50,7 @@ def check_key(name: str) -> str:
 def _check_name(name: str, *, limit: int) -> str:
     if not name.strip() or len(name) > limit:
         raise Invalid(_("A name has 1 to %(limit)s characters.") % {"limit": limit})
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
-        raise Invalid(_("A name holds no control characters."))
-    return name
+    return check_visible(name)
 
 
 def check_version_label(label: str) -> str:

@@ -1,3 +1,6 @@
-from mlops_site.celery import app as celery_app
+# The product's version, here and nowhere else. CHANGELOG.md begins with it. Settings read it while Celery is imported.
+__version__ = "0.1.0"
 
-__all__ = ["celery_app"]
+from mlops_site.celery import app as celery_app  # noqa: E402
+
+__all__ = ["__version__", "celery_app"]

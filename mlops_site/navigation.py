@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 
@@ -14,11 +15,15 @@ from lifecycle.permissions import waiting_for_approval
 
 
 def navigation(request: HttpRequest) -> dict[str, Any]:
-    """Context processor: `navigation`, a list of {label, url, icon, active, badge}."""
+    """Context processor: `navigation`, a list of {label, url, icon, active, badge}, and `release`.
+
+    Which release runs is for people who are signed in: to others it would tell which faults to try.
+    """
     if not getattr(request, "user", None) or not request.user.is_authenticated:
         return {}
     name = request.resolver_match.url_name if request.resolver_match else ""
     return {
+        "release": settings.RELEASE,
         "navigation": [
             {
                 "label": _("Overview"),
@@ -33,7 +38,8 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
                 "icon": "rocket",
                 "active": (name or "").startswith("deployment"),
             },
-        ]
+            {"label": _("Administration"), "url": reverse("admin:index"), "icon": "settings"},
+        ],
     }
 
 

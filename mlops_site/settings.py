@@ -11,6 +11,8 @@ from pathlib import Path
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
+from mlops_site import __version__
+from mlops_site.api_description import DESCRIPTION, TAGS
 from mlops_site.environment import Environment
 from mlops_site.secret import read_or_create_secret
 
@@ -20,8 +22,10 @@ env = Environment()
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
 DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)  # sessions and predictions are in it
 
+RELEASE = __version__
 DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = env.str("SECRET_KEY", default="") or read_or_create_secret(DATA_DIR / "secret_key")
+SECRET_KEY_FILE = DATA_DIR / "secret_key"
+SECRET_KEY = env.str("SECRET_KEY", default="") or read_or_create_secret(SECRET_KEY_FILE)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 HOST = env.str("HOST", default="127.0.0.1")
@@ -31,6 +35,8 @@ WEB_WORKERS = env.int("WEB_WORKERS", default=1)
 WEB_THREADS = env.int("WEB_THREADS", default=32)
 
 INSTALLED_APPS = [
+    "unfold.apps.BasicAppConfig",  # before the admin, whose templates it replaces
+    "core.apps.PlatformAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -39,6 +45,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.humanize",
     "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "django_filters",
     "django_htmx",
     "template_partials",
@@ -50,11 +58,12 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "core.middleware.RequestContextMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "core.middleware.StaticFilesMiddleware",
     "core.middleware.ContentSecurityPolicyMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "serving.middleware.PredictionMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -85,7 +94,7 @@ TEMPLATES = [
 
 # --- Database -------------------------------------------------------------------------------------------------------
 
-DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'db.sqlite3'}")}
+DATABASES = {"default": env.database("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'db.sqlite3'}")}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # Several processes write: WAL lets readers go on, IMMEDIATE takes the write lock at BEGIN so that a
     # transaction waits for its turn instead of failing half-way, and the timeout is how long it waits.
@@ -106,7 +115,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Queue ----------------------------------------------------------------------------------------------------------
 
-REDIS_URL = env.str("REDIS_URL", default="")
+REDIS_URL = env.redis("REDIS_URL", default="")
 BROKER_DIR = DATA_DIR / "broker"
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "mlops"
@@ -153,6 +162,14 @@ CELERY_BEAT_SCHEDULE = {
 ARTIFACT_ROOT = env.str("ARTIFACT_ROOT", default=str(DATA_DIR / "artifacts"))
 ARTIFACT_S3_ENDPOINT_URL = env.str("ARTIFACT_S3_ENDPOINT_URL", default="")
 ARTIFACT_MAX_BYTES = env.int("ARTIFACT_MAX_BYTES", default=5 * 1024**3)
+
+# --- Backups --------------------------------------------------------------------------------------------------------
+
+# What a backup holds beside the database; `core.operations.backups.parts.Part` says what one has to do.
+BACKUP_PARTS = [
+    "serving.operations.backup_part.Replicas",
+    "lifecycle.operations.backup_part.Artifacts",
+]
 
 # --- Serving --------------------------------------------------------------------------------------------------------
 
@@ -201,6 +218,9 @@ DEFAULT_SLO_ERROR_RATE = env.float("DEFAULT_SLO_ERROR_RATE", default=0.05)
 # --- Access ---------------------------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "core.User"
+FAILED_SIGN_INS_PER_ADDRESS = env.rate("FAILED_SIGN_INS_PER_ADDRESS", default="20/5 minutes")
+FAILED_SIGN_INS_PER_ACCOUNT = env.rate("FAILED_SIGN_INS_PER_ACCOUNT", default="50/hour")
+FAILED_TOKENS_PER_ADDRESS = env.rate("FAILED_TOKENS_PER_ADDRESS", default="60/minute")
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
@@ -219,7 +239,8 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS_ONLY
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS_ONLY else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS_ONLY
-if env.bool("BEHIND_PROXY", default=False):
+BEHIND_PROXY = env.bool("BEHIND_PROXY", default=False)
+if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.int("API_MAX_BODY_BYTES", default=16 * 1024**2)
 
@@ -233,12 +254,26 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["core.api.parsers.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": [
         "rest_framework.renderers.JSONRenderer",
-        "rest_framework.renderers.BrowsableAPIRenderer",
+        "core.api.browsable.BrowsableRenderer",
     ],
     "EXCEPTION_HANDLER": "core.api.errors.handle",
-    "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%fZ",
+    "DATETIME_FORMAT": "%4Y-%m-%dT%H:%M:%S.%fZ",  # a year has four digits, which plain %Y forgets before 1000
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     "STRICT_JSON": True,
+    "DEFAULT_METADATA_CLASS": "core.api.metadata.Metadata",
+    "DEFAULT_SCHEMA_CLASS": "core.api.schema.AutoSchema",
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "MLOps platform",
+    "VERSION": "1",
+    "DESCRIPTION": DESCRIPTION,
+    "TAGS": TAGS,
+    "OAS_VERSION": "3.1.1",
+    "COMPONENT_SPLIT_PATCH": False,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "PREPROCESSING_HOOKS": ["mlops_site.openapi.without_trailing_slash"],
+    "POSTPROCESSING_HOOKS": ["mlops_site.openapi.complete"],
 }
 
 # --- Languages, static files ----------------------------------------------------------------------------------------
@@ -266,11 +301,27 @@ STATICFILES_DIRS = [
 ]
 STATICFILES_FINDERS = [
     "core.static_finder.ListedVendorFilesFinder",
-    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+    "core.static_finder.ListedAppFilesFinder",
 ]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+# --- Admin ----------------------------------------------------------------------------------------------------------
+
+UNFOLD = {
+    "SITE_TITLE": _("MLOps admin"),
+    "SITE_HEADER": _("MLOps admin"),
+    "SITE_SUBHEADER": _("Models from training to traffic"),
+    "SITE_SYMBOL": "hub",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": "mlops_site.admin_navigation.favicon"}
+    ],
+    "SHOW_LANGUAGES": True,
+    "STYLES": ["mlops_site.admin_navigation.stylesheet"],
+    "SCRIPTS": ["mlops_site.admin_navigation.script"],
+    "SIDEBAR": {"navigation": "mlops_site.admin_navigation.sidebar"},
 }
 
 # --- Logging --------------------------------------------------------------------------------------------------------

@@ -19,9 +19,11 @@ from django.utils.translation.template import templatize
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = {path.parent for path in ROOT.glob("*/__init__.py")} - {ROOT / "tests"}
-KEYWORDS = DEFAULT_KEYWORDS | {
-    f"{name}_lazy": DEFAULT_KEYWORDS[name] for name in ("gettext", "ngettext", "pgettext", "npgettext")
-}
+KEYWORDS = (
+    DEFAULT_KEYWORDS
+    | {f"{name}_lazy": DEFAULT_KEYWORDS[name] for name in ("gettext", "ngettext", "pgettext", "npgettext")}
+    | {"gettext_noop": DEFAULT_KEYWORDS["gettext"]}
+)
 OPTIONS = {"encoding": "utf-8"}
 Key = tuple[str | None, str]
 

@@ -1,6 +1,7 @@
 """How the web server runs. Threads, since a prediction waits for a model process most of its time."""
 
 from logging.config import dictConfig
+from resource import RLIMIT_NOFILE, getrlimit, setrlimit
 
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
@@ -19,7 +20,7 @@ class JsonLogger(Logger):
 
 
 bind = f"{settings.HOST}:{settings.PORT}"
-worker_class = "gthread"
+worker_class = "mlops_site.web_worker.PatientWorker"
 workers = settings.WEB_WORKERS
 threads = settings.WEB_THREADS
 logger_class = JsonLogger
@@ -30,4 +31,8 @@ timeout = 60
 graceful_timeout = 30
 limit_request_line = 8190
 limit_request_fields = 100
+# Each connection is an open file, and many systems allow 1,024 of them until a process asks for more.
+worker_connections = 1000
+_files, _most_files = getrlimit(RLIMIT_NOFILE)
+setrlimit(RLIMIT_NOFILE, (max(_files, min(4 * worker_connections, _most_files)), _most_files))
 control_socket_disable = True  # it would lie in the home directory, and the supervisor does its work

@@ -12,3 +12,10 @@ def _static_files_without_a_manifest() -> Iterator[None]:
     default = {"BACKEND": "django.core.files.storage.FileSystemStorage"}
     with override_settings(STORAGES={"default": default, "staticfiles": plain}):
         yield
+
+
+@pytest.fixture(autouse=True)
+def _failed_sign_ins_of_other_tests_are_forgotten() -> None:
+    from core.attempts import failed_attempts
+
+    failed_attempts.forget()

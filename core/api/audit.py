@@ -2,6 +2,7 @@ from typing import Any
 
 import django_filters
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 from rest_framework.request import Request
 
@@ -48,8 +49,12 @@ class AuditFilters(django_filters.FilterSet):
 
 
 class AuditEventViewSet(Listed, Resource):
-    """The audit trail: read by everybody, written by nobody, exported by admins."""
+    """The audit trail: read by everybody, written by nobody, exported by admins.
 
+    Each row carries the hash of the one before it, some seconds after it was written.
+    """
+
+    noun, plural, tag = _("audit event"), _("audit events"), "Audit trail"
     domain = None
     serializer_class = AuditEventSerializer
     filterset_class = AuditFilters

@@ -8,8 +8,10 @@ from rest_framework import authentication, exceptions
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from core.context import current
+from core.errors import TooManyAttempts
 from core.models import User
-from core.operations.access import user_of_token
+from core.operations.access import sign_in_with_token
 from core.translation import gettext as _
 
 
@@ -35,7 +37,12 @@ class TokenAuthentication(authentication.BaseAuthentication):
             raise exceptions.AuthenticationFailed(str(error)) from error
         if secret is None:
             return None
-        user = user_of_token(secret)
+        try:
+            user = sign_in_with_token(secret=secret, address=current().address)
+        except TooManyAttempts:
+            # As DRF does for errors of its own: whoever renders this asks for the user again.
+            request._not_authenticated()  # type: ignore[attr-defined]
+            raise
         if user is None:
             raise exceptions.AuthenticationFailed(_("This token is unknown, revoked or expired."))
         return user, user.signed_in_with
@@ -46,6 +53,10 @@ class TokenAuthentication(authentication.BaseAuthentication):
 
 class SessionAuthentication(authentication.SessionAuthentication):
     """The browser's session, with CSRF checked on every change."""
+
+    def enforce_csrf(self, request: Request) -> None:
+        """Of Django's request: asked for a form, DRF's own would parse the body, before anybody held it whole."""
+        super().enforce_csrf(request._request)  # type: ignore[arg-type]  # it asks for nothing else
 
 
 class SignedIn(BasePermission):

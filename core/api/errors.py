@@ -29,7 +29,7 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     if isinstance(error, DomainError):
         return _respond(error)
     if isinstance(error, Http404):
-        error = exceptions.NotFound("There is nothing here that you may see.")
+        error = exceptions.NotFound(_("There is nothing here that you may see."))
     if isinstance(error, PermissionDenied):
         error = exceptions.PermissionDenied()
     response = exception_handler(error, context)
@@ -52,7 +52,7 @@ def _respond(error: DomainError) -> Response:
     response = Response(
         _encodable({"code": error.code, "detail": error.detail, "fields": error.fields}), status=error.status
     )
-    if isinstance(error, Unavailable):
+    if error.retry_after_seconds:
         response["Retry-After"] = str(error.retry_after_seconds)
     return response
 

@@ -1,5 +1,6 @@
 """Filtering, searching and ordering of lists; what is not understood is refused, naming what is."""
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -107,9 +108,24 @@ class Search(SearchFilter):
             raise ValidationError({"search": f"Search for at most {MAX_SEARCH_WORDS} words."})
         return words
 
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        searched = ", ".join(field.removesuffix("__text").replace("__", " ") for field in view.search_fields)
+        return [
+            {
+                "name": "search",
+                "in": "query",
+                "description": f"Rows that have every word, in {searched}. At most {MAX_SEARCH_WORDS} words.",
+                "schema": {"type": "string"},
+                "example": "diabetes",
+            }
+        ]
+
 
 class Ordering(OrderingFilter):
     """`?ordering=a,-b` over the view's `ordering_fields`; ties fall to the primary key so that pages are stable."""
+
+    also = ""  # what a list can be ordered by besides, and its regular expression
+    also_pattern = ""
 
     def remove_invalid_fields(
         self, queryset: QuerySet, fields: Iterable[str], view: Any, request: Request
@@ -121,3 +137,21 @@ class Ordering(OrderingFilter):
                 {"ordering": f"Cannot order by {', '.join(unknown)}. Allowed: {', '.join(allowed)}."}
             )
         return [*fields, "-pk"]
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        allowed = [*view.ordering_fields, *([self.also] if self.also else [])]
+        known = [*map(re.escape, view.ordering_fields), *([self.also_pattern] if self.also else [])]
+        return [
+            {
+                "name": "ordering",
+                "in": "query",
+                "description": f"By what to order; a leading “-” reverses. Of {', '.join(allowed)}.",
+                "style": "form",
+                "explode": False,
+                "schema": {
+                    "type": "array",
+                    "items": {"type": "string", "pattern": f"^-?({'|'.join(known)})$"},
+                },
+                "example": [f"-{view.ordering_fields[0]}"],
+            }
+        ]

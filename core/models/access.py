@@ -29,6 +29,10 @@ class User(AbstractUser):
     )
     signed_in_with: Optional["AccessToken"] = None
 
+    class Meta(AbstractUser.Meta):
+        verbose_name = _("user")  # type: ignore[assignment]  # lazy, as everywhere
+        verbose_name_plural = _("users")  # type: ignore[assignment]
+
     @cached_property
     def roles(self) -> frozenset[Role]:
         """The roles of the user's groups; a superuser is an admin, and everybody may at least look."""
@@ -87,7 +91,12 @@ class AccessToken(models.Model):
         choices=[(domain.value, domain.value) for domain in Domain],
     )
     created_by = models.ForeignKey(
-        User, null=True, on_delete=models.PROTECT, related_name="+", editable=False
+        User,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        editable=False,
+        verbose_name=_("created by"),
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
@@ -108,11 +117,17 @@ class AccessToken(models.Model):
 class SignInLink(models.Model):
     """A link that signs its user in once, for installations that hand out no passwords."""
 
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sign_in_links")
+    user = models.ForeignKey(
+        User, on_delete=models.CASCADE, related_name="sign_in_links", verbose_name=_("user")
+    )
     digest = models.CharField(max_length=64, unique=True)
-    created_at = models.DateTimeField(auto_now_add=True)
-    expires_at = models.DateTimeField()
-    used_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    expires_at = models.DateTimeField(_("expires"))
+    used_at = models.DateTimeField(_("used"), null=True)
+
+    class Meta:
+        verbose_name = _("sign-in link")
+        verbose_name_plural = _("sign-in links")
 
     def __str__(self) -> str:
         return f"sign-in link of {self.user}"

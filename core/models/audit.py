@@ -43,9 +43,9 @@ class AuditEvent(models.Model):
     request_id = models.CharField(_("request id"), max_length=64, blank=True)
     address = models.CharField(_("address"), max_length=45, blank=True)
     token_hint = models.CharField(_("token"), max_length=12, blank=True)
-    sequence = models.BigIntegerField(null=True, unique=True, editable=False)
-    previous_hash = models.CharField(max_length=64, blank=True, editable=False)
-    hash = models.CharField(max_length=64, blank=True, editable=False)
+    sequence = models.BigIntegerField(_("place in the chain"), null=True, unique=True, editable=False)
+    previous_hash = models.CharField(_("hash of the row before"), max_length=64, blank=True, editable=False)
+    hash = models.CharField(_("hash"), max_length=64, blank=True, editable=False)
 
     objects = AppendOnlyQuerySet.as_manager()
 
@@ -98,8 +98,12 @@ class AuditEvent(models.Model):
 class AuditChain(models.Model):
     """The head of the chain. Its one row is locked while rows are sealed, so that sealing happens in one order."""
 
-    sequence = models.BigIntegerField(default=0)
-    hash = models.CharField(max_length=64, default="0" * 64)
+    sequence = models.BigIntegerField(_("rows sealed"), default=0)
+    hash = models.CharField(_("hash"), max_length=64, default="0" * 64)
+
+    class Meta:
+        verbose_name = _("head of the audit chain")
+        verbose_name_plural = _("head of the audit chain")
 
     def __str__(self) -> str:
         return f"sealed up to {self.sequence}"

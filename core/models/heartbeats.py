@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 
 class HeartbeatQuerySet(models.QuerySet):
@@ -18,10 +19,14 @@ class HeartbeatQuerySet(models.QuerySet):
 
 
 class Heartbeat(models.Model):
-    component = models.CharField(max_length=50, unique=True)
-    at = models.DateTimeField()
+    component = models.CharField(_("process"), max_length=50, unique=True)
+    at = models.DateTimeField(_("last seen"))
 
     objects = HeartbeatQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("heartbeat")
+        verbose_name_plural = _("heartbeats")
 
     def __str__(self) -> str:
         return f"{self.component} at {self.at:%H:%M:%S}"

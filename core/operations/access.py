@@ -2,13 +2,16 @@
 
 from datetime import datetime, timedelta
 
+from django.contrib.auth import authenticate
 from django.contrib.auth.models import Group
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from core import attempts
 from core.errors import Conflict, Invalid, NotAllowed, NotFound
 from core.models import AccessToken, SignInLink, User
 from core.models.access import digest, new_secret
+from core.names import check_visible
 from core.operations import audit
 from core.roles import Domain, Right, Role, require
 from core.translation import gettext as _
@@ -85,6 +88,7 @@ def create_token(
         raise NotAllowed(_("Sign in with a browser to make a token: a token cannot make tokens."))
     if actor and user.person != actor.person:
         require(actor, Right.ADMINISTER, domain=Domain.CORE)
+    check_visible(name)
     if domain and domain not in set(Domain):
         raise Invalid(_("Choose one of these domains: %s.") % ", ".join(Domain), fields={"domain": domain})
     if expires_at and expires_at <= timezone.now():
@@ -123,6 +127,24 @@ def revoke_token(*, actor: User | None, token: AccessToken) -> None:
     if not changed:
         raise Conflict(_("This token was revoked already."))
     audit.record(actor=actor, action="access_token.revoke", target=token, domain=Domain.CORE)
+
+
+def sign_in_with_token(*, secret: str, address: str) -> User | None:
+    """The user a bearer secret stands for, or None.
+
+    Raises TooManyAttempts for another unknown one from an address that many came from.
+    """
+    user = user_of_token(secret)
+    if user is None:
+        note_unknown_secret(address)
+    return user
+
+
+def note_unknown_secret(address: str) -> None:
+    """Count an unknown token or link. Raises TooManyAttempts when there were too many from that address."""
+    key = attempts.of_secrets(address)
+    attempts.failed_attempts.check(key)
+    attempts.failed_attempts.note(key)
 
 
 def user_of_token(secret: str) -> User | None:
@@ -166,12 +188,22 @@ def link_state(*, secret: str) -> tuple[str, User | None]:
     return "usable", link.user
 
 
-@transaction.atomic
-def note_password_sign_in(*, user: User) -> None:
-    """Leave an audit row of somebody who signed in with their password."""
-    audit.record(
-        actor=user, action="user.sign_in", target=user, domain=Domain.CORE, changes={"by": "password"}
-    )
+def sign_in_with_password(*, username: str, password: str, address: str) -> User | None:
+    """The user of a name and a password, or None where they do not fit. Audited.
+
+    Raises TooManyAttempts, whatever the password, after too many wrong ones from that address or for that name.
+    """
+    keys = attempts.of_address(address), attempts.of_account(username)
+    attempts.failed_attempts.check(*keys)
+    user = authenticate(username=username, password=password)
+    if user is None:
+        attempts.failed_attempts.note(*keys)
+        return None
+    with transaction.atomic():  # only now: hashing a password takes long, and others wait to write
+        audit.record(
+            actor=user, action="user.sign_in", target=user, domain=Domain.CORE, changes={"by": "password"}
+        )
+    return user
 
 
 @transaction.atomic

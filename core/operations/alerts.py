@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from core.errors import Conflict
 from core.models import Alert, User
+from core.models.alerts import Severity
 from core.operations import audit
 from core.roles import Domain, Right, require
 from core.translation import gettext as _
@@ -42,8 +43,27 @@ def raise_alert(
     if created:
         audit.record(actor=None, action="alert.raise", target=alert, domain=domain, reason=message)
     elif (alert.severity, alert.title, alert.message) != (severity, title, message):
+        if alert.acknowledged_at and _is_worse(severity, alert.severity):
+            _reopen(alert, severity, message)
         Alert.objects.filter(pk=alert.pk).update(severity=severity, title=title, message=message)
     return alert
+
+
+def _is_worse(severity: str, before: str) -> bool:
+    return Severity.values.index(severity) > Severity.values.index(before)
+
+
+def _reopen(alert: Alert, severity: str, message: str) -> None:
+    """What was seen was less than this: it waits for somebody again."""
+    Alert.objects.filter(pk=alert.pk).update(acknowledged_at=None, acknowledged_by=None, note="")
+    audit.record(
+        actor=None,
+        action="alert.reopen",
+        target=alert,
+        domain=Domain(alert.domain),
+        changes={"severity": [alert.severity, severity]},
+        reason=message,
+    )
 
 
 def resolve_alert(*, key: str, reason: str = "") -> None:

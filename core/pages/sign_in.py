@@ -1,5 +1,7 @@
 """Signing in by password and by one-time link."""
 
+from typing import Any
+
 from django.contrib.auth import login
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
@@ -10,8 +12,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods
 
-from core.errors import NotFound
-from core.operations.access import link_state, note_password_sign_in, use_sign_in_link
+from core.context import current
+from core.errors import NotFound, TooManyAttempts
+from core.operations.access import (
+    link_state,
+    note_unknown_secret,
+    sign_in_with_password,
+    use_sign_in_link,
+)
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
@@ -21,6 +29,14 @@ class SignInForm(AuthenticationForm):
         "invalid_login": _("The username or the password is wrong. Both are case-sensitive."),
     }
 
+    def clean(self) -> dict[str, Any]:
+        """In Django's place, so that failed attempts are counted. Raises TooManyAttempts."""
+        if {"username", "password"} <= self.cleaned_data.keys():
+            self.user_cache = sign_in_with_password(**self.cleaned_data, address=current().address)
+            if self.user_cache is None:
+                raise self.get_invalid_login_error()
+        return self.cleaned_data
+
 
 class SignInView(LoginView):
     """Name and password, for accounts that have one."""
@@ -29,9 +45,12 @@ class SignInView(LoginView):
     template_name = "core/sign_in.html"
     redirect_authenticated_user = True
 
-    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
-        note_password_sign_in(user=form.get_user())
-        return super().form_valid(form)
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            return super().post(request, *args, **kwargs)
+        except TooManyAttempts as refusal:
+            context = self.get_context_data(form=SignInForm(request), refusal=refusal.detail)
+            return _told_to_wait(self.render_to_response(context), refusal)
 
 
 @never_cache
@@ -55,4 +74,16 @@ def sign_in_link(request: HttpRequest, secret: str) -> HttpResponse:
 def _refused(request: HttpRequest, secret: str) -> HttpResponse:
     state, _user = link_state(secret=secret)
     context = {"form": SignInForm(request), "link_state": state}
+    try:
+        if state == "unknown":
+            note_unknown_secret(current().address)
+    except TooManyAttempts as refusal:
+        page = render(request, "core/sign_in.html", {"form": SignInForm(request), "refusal": refusal.detail})
+        return _told_to_wait(page, refusal)
     return render(request, "core/sign_in.html", context, status=404)
+
+
+def _told_to_wait(response: HttpResponse, refusal: TooManyAttempts) -> HttpResponse:
+    response.status_code = refusal.status
+    response.headers["Retry-After"] = str(refusal.retry_after_seconds)
+    return response

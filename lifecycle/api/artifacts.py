@@ -1,25 +1,29 @@
 """/runs/{run_id}/artifacts: list, download and upload a run's files."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.db.models import QuerySet
 from django.http import FileResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import get_conditional_response
 from django.utils.http import quote_etag
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers, status
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 
-from core.api.bodies import body_chunks, body_length
 from core.api.views import Response
+from core.bodies import body_chunks, body_length
+from core.errors import Invalid
+from core.translation import gettext
 from lifecycle.api.base import OfRun, Paged
+from lifecycle.api.digests import DIGESTS, HEXADECIMAL, declared_sha256
 from lifecycle.api.serializers.runs import ArtifactSerializer
 from lifecycle.models import Artifact
 from lifecycle.operations import artifacts
 from lifecycle.operations.uploads import upload
-
-SHA256_HEADER = "X-Content-SHA256"
 
 
 class AnyMedia(BaseParser):
@@ -29,28 +33,103 @@ class AnyMedia(BaseParser):
 
 
 class FolderQuery(Paged):
+    """Which folder; its own is the run's root."""
+
     path = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False, default="")
+
+
+class FolderEntrySerializer(serializers.Serializer):
+    """A file or a folder. `files` is a folder's; `uri`, `artifact_type` and `sha256` are a file's."""
+
+    name = serializers.CharField()
+    path = serializers.CharField()
+    is_folder = serializers.BooleanField()
+    size_bytes = serializers.IntegerField()
+    files = serializers.IntegerField(required=False)
+    uri = serializers.CharField(required=False)
+    artifact_type = serializers.CharField(required=False)
+    sha256 = serializers.CharField(required=False)
+
+
+BYTES = {"type": "string", "contentMediaType": "application/octet-stream"}
+ETAG = OpenApiParameter(
+    "ETag", str, OpenApiParameter.HEADER, response=[200, 304], description="The file's SHA-256."
+)
+DOWNLOAD: dict[str, Any] = {
+    "parameters": [
+        OpenApiParameter(
+            "If-None-Match", str, OpenApiParameter.HEADER, description="The ETag of the copy at hand."
+        ),
+        ETAG,
+    ],
+    "responses": {
+        (200, "*/*"): OpenApiResponse(BYTES, description="The file."),
+        304: OpenApiResponse(description="The copy at hand is still good."),
+    },
+}
+UPLOAD: dict[str, Any] = {
+    "parameters": [
+        *(
+            OpenApiParameter(
+                name,
+                str,
+                OpenApiParameter.HEADER,
+                pattern="sha-256=:[A-Za-z0-9+/]{43}=:",
+                description="The file's hash (RFC 9530). Content that differs is refused, and nothing of it is kept.",
+            )
+            for name in DIGESTS
+        ),
+        OpenApiParameter(
+            HEXADECIMAL,
+            str,
+            OpenApiParameter.HEADER,
+            pattern="^[0-9a-fA-F]{64}$",
+            description="The same in hexadecimal digits.",
+        ),
+    ],
+    "request": {"application/octet-stream": BYTES},
+    "responses": {
+        200: OpenApiResponse(ArtifactSerializer, description="Replaced."),
+        201: OpenApiResponse(ArtifactSerializer, description="Made."),
+    },
+}
 
 
 class ArtifactViewSet(OfRun):
     """The files of a run. A GET of the list shows one folder (`?path=`); a PUT sends a file's raw bytes.
 
-    An upload may say its hash in `X-Content-SHA256`; content that differs is refused, and nothing of it is
-    kept.
+    An upload may say its hash, in `Content-Digest` or `Repr-Digest` (`sha-256=:<Base64>:`, RFC 9530) or in
+    `X-Content-SHA256` (hexadecimal); content that differs is refused, and nothing of it is kept.
     """
 
+    noun, plural, tag = _("artifact"), _("artifacts"), "Runs"
     serializer_class = ArtifactSerializer
+    queries = {"list": FolderQuery}
+    uploads_to = "run-artifact-api-detail"
+    answers = {"list": FolderEntrySerializer}
     parser_classes = [AnyMedia]
     reads_raw_body = True
     lookup_field = "path"
     lookup_value_regex = "(?s:.+?)"
 
+    def row_url(self, row: dict[str, Any]) -> str | None:
+        if row["is_folder"]:
+            return f"?{urlencode({'path': row['path']})}"
+        return super().row_url(row)
+
+    def row_label(self, row: dict[str, Any]) -> str:
+        return f"{row['name']}/" if row["is_folder"] else row["name"]
+
     def get_queryset(self) -> QuerySet[Artifact]:
         return self.run.artifacts.select_related("run")
 
     def list(self, request: Request, run_id: str) -> Response:
+        """List a folder of a run's files.
+
+        Files and folders; a folder says how many files are below it, and their size.
+        """
+        folder = self.parameters()["path"]
         run = self.run
-        folder = self.parameters(FolderQuery)["path"]
         page = list(self.paginate_queryset(artifacts.list_folder(run=run, folder=folder)))
         start = f"{folder}/" if folder else ""
         paths = [start + entry["entry"] for entry in page if not entry["is_folder"]]
@@ -65,7 +144,13 @@ class ArtifactViewSet(OfRun):
             return {**folder, "files": entry["files"], "size_bytes": entry["size"]}
         return {**self.get_serializer(files[path]).data, "is_folder": False}
 
+    @extend_schema(operation_id="download_artifact", **DOWNLOAD)
     def retrieve(self, request: Request, run_id: str, path: str) -> HttpResponseBase:
+        """Download a file of a run.
+
+        The bytes as they were uploaded, with their media type. `If-None-Match` with the `ETag` of a copy is answered
+        304 without a body when the copy is still good.
+        """
         artifact = artifacts.find_artifact(run=self.run, path=path)
         etag = quote_etag(artifact.sha256)
         # Whatever the file is, the browser saves it and runs nothing in it.
@@ -79,14 +164,22 @@ class ArtifactViewSet(OfRun):
         response.headers["ETag"] = etag
         return response
 
+    @extend_schema(operation_id="upload_artifact", **UPLOAD)
     def update(self, request: Request, run_id: str, path: str) -> Response:
+        """Upload a file of a run.
+
+        The body is the file, of any media type, and is streamed. A file that is there is replaced; an approval of a
+        version that holds it becomes void.
+        """
+        if "Content-Range" in request.headers:
+            raise Invalid(gettext("A file is uploaded whole: leave Content-Range out."))
         artifact, created = upload(
             actor=request.user,
             run=self.run,
             path=path,
             chunks=body_chunks(request._request),
             size_bytes=body_length(request._request),
-            sha256=request.headers[SHA256_HEADER].lower() if SHA256_HEADER in request.headers else None,
+            sha256=declared_sha256(request.headers),
         )
         code = status.HTTP_201_CREATED if created else status.HTTP_200_OK
         return Response(self.get_serializer(artifact).data, status=code)

@@ -5,21 +5,53 @@ from typing import Any
 from django.db.models import F, Func, QuerySet, TextField, Value
 from rest_framework import serializers
 
+from core.api.schema_parts import ID
 from core.api.serializers import StrictSerializer
 from core.api.views import Resource
 from core.roles import Domain
 from lifecycle.models import Run
 from lifecycle.operations.runs import find_run
 
+PATH_PARAMETERS: dict[str, dict[str, Any]] = {
+    "name": {
+        "schema": {"type": "string", "minLength": 1},
+        "description": "The experiment's name, URL-encoded, or its id. A name that holds “/” answers by id only.",
+        "example": "diabetes",
+    },
+    "run_id": {
+        "schema": {"type": "string", "minLength": 1},
+        "description": "The run's id, as it was answered when the run was made.",
+        "example": "5f0c3d7c9a1e4b6f8d2a7c1e9b3f5d70",
+    },
+    "path": {
+        "schema": {"type": "string", "minLength": 1},
+        "description": "The file's path inside the run. Its “/” may be sent as they are.",
+        "example": "model/MLmodel",
+    },
+    "model_name": {
+        "schema": {"type": "string", "minLength": 1},
+        "description": "The model's name, URL-encoded.",
+        "example": "diabetes",
+    },
+    "version": {
+        "schema": {"type": "string", "minLength": 1},
+        "description": "The version's number, its label, or an alias as “@champion”.",
+        "example": "3",
+    },
+    "alias": {
+        "schema": {"type": "string", "minLength": 1},
+        "description": "The alias, without “@”.",
+        "example": "champion",
+    },
+    "item_id": {**ID, "description": "The id of an item of the checklist."},
+}
+
 
 class LifecycleResource(Resource):
     """A viewset of the lifecycle."""
 
     domain = Domain.LIFECYCLE
-
-    def parameters(self, serializer_class: type[serializers.Serializer]) -> dict[str, Any]:
-        """The query string through a serializer, which refuses parameters it does not know."""
-        return self.parse(self.request.query_params.dict(), serializer_class=serializer_class)
+    path_parameters = {**Resource.path_parameters, **PATH_PARAMETERS}
 
 
 class OfRun(LifecycleResource):

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from core.api.serializers import Number, StrictSerializer, Username
@@ -15,20 +16,80 @@ LOG_LINES_SHOWN = 100
 
 
 class LogLineSerializer(serializers.ModelSerializer):
+    message = serializers.CharField()
+
     class Meta:
+        ref_name = "DeploymentLogLine"
         model = DeploymentLogLine
         fields = ["id", "at", "level", "message"]
 
 
 class EventSerializer(serializers.ModelSerializer):
     actor = Username()
+    reason = serializers.CharField()
 
     class Meta:
+        ref_name = "DeploymentEvent"
         model = DeploymentEvent
         fields = ["id", "at", "before", "after", "actor", "reason"]
 
 
+class DeploymentLogLinesSerializer(serializers.Serializer):
+    results = LogLineSerializer(many=True)
+
+
+class DeploymentEventsSerializer(serializers.Serializer):
+    results = EventSerializer(many=True)
+
+
+class DeploymentPointSerializer(serializers.Serializer):
+    """The requests from `at` to the next point."""
+
+    at = serializers.DateTimeField()
+    request_count = serializers.IntegerField()
+    error_count = serializers.IntegerField()
+    client_error_count = serializers.IntegerField()
+    p50_latency_ms = serializers.FloatField(allow_null=True)
+    p95_latency_ms = serializers.FloatField(allow_null=True)
+    p99_latency_ms = serializers.FloatField(allow_null=True)
+
+
+class DeploymentHistorySerializer(serializers.Serializer):
+    """Without points for a model served elsewhere: of those only the newest figures are known."""
+
+    window = serializers.CharField()
+    results = DeploymentPointSerializer(many=True)
+
+
+class EndpointConfigSerializer(serializers.Serializer):
+    """`instances` holds without auto-scaling, `min_instances` and `max_instances` with it; the others are null."""
+
+    backend = serializers.CharField()
+    instance_type = serializers.CharField(allow_null=True)
+    auto_scaling = serializers.BooleanField()
+    instances = serializers.IntegerField(allow_null=True)
+    min_instances = serializers.IntegerField(allow_null=True)
+    max_instances = serializers.IntegerField(allow_null=True)
+    slo_p95_ms = serializers.FloatField()
+    slo_error_rate = serializers.FloatField()
+
+
+class FiguresSerializer(serializers.Serializer):
+    """Over the last seven days, from traffic or as pushed. Null is what nobody measured."""
+
+    request_count = serializers.IntegerField(allow_null=True)
+    error_count = serializers.IntegerField(allow_null=True)
+    error_rate = serializers.FloatField(allow_null=True)
+    avg_latency_ms = serializers.FloatField(allow_null=True)
+    p50_latency_ms = serializers.FloatField(allow_null=True)
+    p95_latency_ms = serializers.FloatField(allow_null=True)
+    p99_latency_ms = serializers.FloatField(allow_null=True)
+    last_updated = serializers.DateTimeField(allow_null=True)
+
+
 class ReplicaSerializer(serializers.ModelSerializer):
+    message = serializers.CharField()
+
     class Meta:
         model = Replica
         fields = [
@@ -59,8 +120,10 @@ class DeploymentSerializer(serializers.ModelSerializer):
     model_name = serializers.CharField(source="model.name")
     model_version = serializers.IntegerField(source="model_version.version")
     experiment_name = serializers.CharField(source="model_version.run.experiment.name")
-    endpoint = serializers.SerializerMethodField()
+    endpoint = serializers.SerializerMethodField(help_text="Where predictions are asked for.")
+    endpoint_config = EndpointConfigSerializer()
     metrics = serializers.SerializerMethodField()
+    error_message = serializers.CharField()
     created_by = Username()
     figures: dict[int, dict[str, Any]] | None = None
 
@@ -92,6 +155,7 @@ class DeploymentSerializer(serializers.ModelSerializer):
     def get_endpoint(self, deployment: Deployment) -> str:
         return endpoint_url(deployment)
 
+    @extend_schema_field(FiguresSerializer)
     def get_metrics(self, deployment: Deployment) -> dict[str, Any]:
         if self.figures is None or deployment.pk not in self.figures:
             return metrics_of([deployment])[deployment.pk]
@@ -107,10 +171,12 @@ class DeploymentDetailSerializer(DeploymentSerializer):
     class Meta(DeploymentSerializer.Meta):
         fields = [*DeploymentSerializer.Meta.fields, "logs", "replicas"]
 
+    @extend_schema_field(LogLineSerializer(many=True))
     def get_logs(self, deployment: Deployment) -> list[dict[str, Any]]:
         newest = deployment.log_lines.order_by("-id")[:LOG_LINES_SHOWN]
         return LogLineSerializer(reversed(newest), many=True).data
 
+    @extend_schema_field(ReplicaSerializer(many=True))
     def get_replicas(self, deployment: Deployment) -> list[dict[str, Any]]:
         replicas = Replica.objects.filter(target__deployment_id=deployment.pk)
         return ReplicaSerializer(replicas, many=True).data
@@ -118,6 +184,8 @@ class DeploymentDetailSerializer(DeploymentSerializer):
 
 class FiniteNumber(Number):
     """A number one can compare with."""
+
+    takes_no_number = False
 
     def to_internal_value(self, data: Any) -> float:
         number = super().to_internal_value(data)
@@ -138,6 +206,8 @@ class EndpointConfigInput(StrictSerializer):
 
 
 class DeployInput(StrictSerializer):
+    example = {"environment": "development", "endpoint_config": {"instances": 2, "instance_type": "small"}}
+
     environment = serializers.ChoiceField(choices=Environment)
     endpoint_config = EndpointConfigInput(required=False)
     endpoint = serializers.CharField(required=False, max_length=500)
@@ -145,11 +215,15 @@ class DeployInput(StrictSerializer):
 
 
 class DeploymentInput(DeployInput):
+    example = {"model_name": "diabetes", "version": "3", **DeployInput.example}
+
     model_name = serializers.CharField()
     version = serializers.CharField()
 
 
 class RollbackInput(StrictSerializer):
+    example = {"reason": "Worse than the version before."}
+
     reason = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
 
 
@@ -165,6 +239,8 @@ class PushedMetrics(StrictSerializer):
 
 class DeploymentChange(StrictSerializer):
     """What a PATCH may say. Status other than terminated, health and metrics only for external deployments."""
+
+    example = {"endpoint_config": {"instances": 3}, "deployment_notes": "One more for the quarter's end."}
 
     endpoint_config = EndpointConfigInput(required=False)
     deployment_notes = serializers.CharField(required=False, allow_blank=True, max_length=10_000)

@@ -4,12 +4,13 @@ from typing import Any
 
 import django_filters
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers, status
 from rest_framework.decorators import action
 from rest_framework.request import Request
 
 from core.api.filters import TrueOrFalseFilter, WholeNumberFilter
-from core.api.serializers import Number, StrictSerializer, Username
+from core.api.serializers import NoFields, Number, StrictSerializer, Username
 from core.api.views import Listed, Response
 from core.models.alerts import Severity
 from lifecycle.api.base import LifecycleResource
@@ -47,6 +48,17 @@ class DriftEventSerializer(serializers.ModelSerializer):
 
 
 class DriftEventInput(StrictSerializer):
+    example = {
+        "model_name": "diabetes",
+        "version": "3",
+        "severity": "high",
+        "metric_name": "psi.bmi",
+        "metric_value": 0.31,
+        "threshold": 0.2,
+        "message": "Body mass is higher than in training.",
+        "remediation_action": "Train again on this quarter's data.",
+    }
+
     model_name = serializers.CharField(trim_whitespace=False)
     version = serializers.CharField()
     severity = serializers.ChoiceField(choices=Severity.choices)
@@ -66,7 +78,12 @@ class DriftEventFilters(django_filters.FilterSet):
 
 
 class DriftEventViewSet(Listed, LifecycleResource):
+    """Drift that somebody measured: a figure of a model version that went over its threshold."""
+
+    noun, plural, tag = _("drift event"), _("drift events"), "Drift"
     serializer_class = DriftEventSerializer
+    inputs = {"create": DriftEventInput, "acknowledge": NoFields}
+    refusals = {"create": (404,)}
     filterset_class = DriftEventFilters
     ordering_fields = ("detected_at", "metric_name", "metric_value")
     search_fields = ("metric_name", "message", "model_version__model__name")
@@ -79,13 +96,21 @@ class DriftEventViewSet(Listed, LifecycleResource):
         )
 
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        data = self.parse(serializer_class=DriftEventInput)
+        """Record drift.
+
+        Severity “high” and “critical” raise an alert.
+        """
+        data = self.parse()
         version = find_version(request.user, data.pop("model_name"), data.pop("version"))
         event = drift.record_drift(actor=request.user, version=version, **data)
         return Response(DriftEventSerializer(event).data, status=status.HTTP_201_CREATED)
 
-    @action(detail=True, methods=["post"], serializer_class=StrictSerializer)
+    @action(detail=True, methods=["post"])
     def acknowledge(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Acknowledge drift.
+
+        Somebody has seen it. This cannot be undone.
+        """
         event = self.get_object()
         self.parse()
         return Response(DriftEventSerializer(drift.acknowledge_drift(actor=request.user, event=event)).data)

@@ -41,6 +41,24 @@ class MetricMinimum(BaseFilterBackend):
             )
         return queryset
 
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        """An object whose keys are parameters: `?min_accuracy=0.9`."""
+        return [
+            {
+                "name": "minimums",
+                "in": "query",
+                "description": "`min_<metric>=`: versions with that metric, at least so large.",
+                "style": "form",
+                "explode": True,
+                "schema": {
+                    "type": "object",
+                    "patternProperties": {f"^{MINIMUM}": {"type": "number"}},
+                    "additionalProperties": False,
+                },
+                "example": {"min_accuracy": 0.9},
+            }
+        ]
+
 
 def _number(key: str, text: str) -> float:
     try:

@@ -2,14 +2,21 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from core.api.serializers import Number, StrictSerializer, Tags, Username
+from core.api.serializers import BoundedDict, Number, StrictSerializer, Tags, Username
+from core.translation import gettext
 from lifecycle.models import ChecklistItem, ModelAlias, ModelVersion
-from lifecycle.states import ChecklistStatus, Stage
+from lifecycle.states import ChecklistStatus, Stage, VersionStatus
 
 BYTES_PER_MB = 1_000_000
+MOST_TICKS = 100
 MAX_TEXT = 10_000
+
+
+class Metrics(BoundedDict):
+    child = Number()
 
 
 class ChecklistItemSerializer(serializers.ModelSerializer):
@@ -23,7 +30,9 @@ class ChecklistItemSerializer(serializers.ModelSerializer):
 class ModelVersionSerializer(serializers.ModelSerializer):
     model_name = serializers.CharField(source="model.name")
     run_id = serializers.CharField(source="run.run_id")
-    status = serializers.CharField()
+    status = serializers.ChoiceField(choices=VersionStatus.choices)
+    metrics = Metrics()
+    tags = Tags()
     approval_checklist = ChecklistItemSerializer(source="checklist", many=True)
     aliases = serializers.SlugRelatedField(slug_field="alias", many=True, read_only=True)
     approved_by = Username()
@@ -58,11 +67,35 @@ class ModelVersionSerializer(serializers.ModelSerializer):
         ]
 
 
+class LineageRun(serializers.Serializer):
+    run_id = serializers.CharField()
+    name = serializers.CharField()
+    status = serializers.CharField()
+
+
+class LineageExperiment(serializers.Serializer):
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+
+
+class LineageDataset(serializers.Serializer):
+    name = serializers.CharField()
+    version = serializers.CharField()
+
+
+class LineageSerializer(serializers.Serializer):
+    run = LineageRun()
+    experiment = LineageExperiment()
+    dataset = LineageDataset(allow_null=True)
+
+
 class ModelVersionDetailSerializer(ModelVersionSerializer):
     hyperparameters = serializers.SerializerMethodField()
     size_mb = serializers.SerializerMethodField()
     deployment_count = serializers.IntegerField(source="deployments.count")
     lineage = serializers.SerializerMethodField()
+
+    signature = serializers.DictField(allow_null=True, help_text="What it takes and gives, as in MLflow.")
 
     class Meta(ModelVersionSerializer.Meta):
         fields = [
@@ -84,6 +117,7 @@ class ModelVersionDetailSerializer(ModelVersionSerializer):
     def get_size_mb(self, version: ModelVersion) -> float:
         return round(version.size_bytes / BYTES_PER_MB, 3)
 
+    @extend_schema_field(LineageSerializer)
     def get_lineage(self, version: ModelVersion) -> dict[str, Any]:
         """Where the version comes from."""
         run = version.run
@@ -95,11 +129,15 @@ class ModelVersionDetailSerializer(ModelVersionSerializer):
         }
 
 
-class Metrics(serializers.DictField):
-    child = Number()
-
-
 class ModelVersionInput(StrictSerializer):
+    example = {
+        "model_name": "diabetes",
+        "run_id": "5f0c3d7c9a1e4b6f8d2a7c1e9b3f5d70",
+        "artifact_path": "model",
+        "version_label": "v1.2",
+        "tags": {"team": "risk"},
+    }
+
     model_name = serializers.CharField(trim_whitespace=False)
     run_id = serializers.CharField(max_length=32)
     artifact_path = serializers.CharField(trim_whitespace=False)
@@ -110,57 +148,88 @@ class ModelVersionInput(StrictSerializer):
 
 
 class ChecklistTick(StrictSerializer):
+    example = {"status": "approved", "note": "Looked at the residuals by age."}
+
     status = serializers.ChoiceField(choices=ChecklistStatus.choices)
     note = serializers.CharField(required=False, allow_blank=True, max_length=MAX_TEXT)
 
 
 class ChecklistChange(ChecklistTick):
+    example = {"id": 17, **ChecklistTick.example}
+
     id = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
 
 
 class ChecklistAppend(StrictSerializer):
+    example = {"name": "Load test passed"}
+
     name = serializers.CharField(max_length=250)
 
 
 class ModelVersionChange(StrictSerializer):
+    example = {"stage": "staging", "description": "Ridge on this quarter's data."}
+
     stage = serializers.ChoiceField(choices=Stage.choices, required=False)
-    approval_checklist = ChecklistChange(many=True, required=False)
+    approval_checklist = ChecklistChange(many=True, required=False, max_length=MOST_TICKS)
     version_label = serializers.CharField(required=False, allow_blank=True)
     description = serializers.CharField(required=False, allow_blank=True, max_length=MAX_TEXT)
     tags = Tags(required=False)
     rollback_notes = serializers.CharField(required=False, allow_blank=True, max_length=MAX_TEXT)
 
+    def validate_approval_checklist(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if len({item["id"] for item in items}) < len(items):
+            raise serializers.ValidationError(gettext("Name each item once."))
+        return items
+
 
 class Approval(StrictSerializer):
+    example = {"approval_notes": "Better than the version before on every slice."}
+
     approval_notes = serializers.CharField(required=False, allow_blank=True, max_length=MAX_TEXT)
     content_sha256 = serializers.RegexField(r"^[0-9a-f]{64}$", required=False)
 
 
 class Rejection(StrictSerializer):
+    example = {"reason": "The test set overlaps with training."}
+
     reason = serializers.CharField(max_length=MAX_TEXT)
 
 
 class Archival(StrictSerializer):
+    example = {"reason": "Replaced by version 4."}
+
     reason = serializers.CharField(required=False, allow_blank=True, max_length=MAX_TEXT)
 
 
 class ComparisonInput(StrictSerializer):
-    versions = serializers.ListField(child=serializers.CharField())
+    example = {"versions": ["2", "3"]}
+
+    versions = serializers.ListField(child=serializers.CharField(), max_length=1000)
+
+    class Meta(StrictSerializer.Meta):
+        ref_name = "ModelComparisonInput"
 
 
 class ComparedVersionSerializer(serializers.ModelSerializer):
     run_id = serializers.CharField(source="run.run_id")
-    status = serializers.CharField()
+    status = serializers.ChoiceField(choices=VersionStatus.choices)
 
     class Meta:
         model = ModelVersion
         fields = ["version", "version_label", "stage", "status", "run_id"]
 
 
+class ComparedValues(serializers.Serializer):
+    """A metric, and its value in each version in the order they were asked for; null where there is none."""
+
+    metric_name = serializers.CharField()
+    values = serializers.ListField(child=Number(allow_null=True))
+
+
 class ComparisonSerializer(serializers.Serializer):
     model_name = serializers.CharField()
     versions = ComparedVersionSerializer(many=True)
-    metrics = serializers.ListField(child=serializers.DictField())
+    metrics = ComparedValues(many=True)
 
 
 class AliasSerializer(serializers.ModelSerializer):
@@ -174,4 +243,6 @@ class AliasSerializer(serializers.ModelSerializer):
 
 
 class AliasTarget(StrictSerializer):
+    example = {"version": "3"}
+
     version = serializers.CharField()

@@ -3,6 +3,9 @@
 from typing import Any
 
 from django.db.models import F, QuerySet
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -34,6 +37,7 @@ from lifecycle.operations import aliases, approvals, checklist, deployments, reg
 class ModelVersions(LifecycleResource):
     """What the list of all models' versions and one version share."""
 
+    noun, plural, tag = _("model version"), _("model versions"), "Model registry"
     serializer_class = ModelVersionSerializer
 
     def get_queryset(self) -> QuerySet[ModelVersion]:
@@ -52,6 +56,11 @@ class ModelVersions(LifecycleResource):
 
 
 class ModelVersionListViewSet(Listed, ModelVersions):
+    """Versions of all models. A model comes into being with its first version."""
+
+    inputs = {"create": ModelVersionInput}
+    answers = {"create": ModelVersionDetailSerializer}
+    refusals = {"create": (404,)}
     filter_backends = [*LifecycleResource.filter_backends, MetricMinimum]
     filterset_class = ModelVersionFilters
     extra_parameter_prefixes = (MINIMUM,)
@@ -59,14 +68,45 @@ class ModelVersionListViewSet(Listed, ModelVersions):
     search_fields = ("model__name", "version_label", "description")
     export_name = "models"
 
+    def row_url(self, row: dict[str, Any]) -> str:
+        named = {"model_name": row["model_name"], "version": row["version"]}
+        return reverse("model-version-api-detail", kwargs=named)
+
+    def row_label(self, row: dict[str, Any]) -> str:
+        return f"{row['model_name']} {row['version']}"
+
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        data = self.parse(serializer_class=ModelVersionInput)
-        return self.answer(registry.register_version(actor=request.user, **data), status.HTTP_201_CREATED)
+        """Register a model version.
+
+        `artifact_path` names the folder of the run's files that holds the MLmodel file. They are hashed as they are
+        now; the version starts as a draft with the default checklist.
+        """
+        version = registry.register_version(actor=request.user, **self.parse())
+        return self.answer(version, status.HTTP_201_CREATED)
 
 
 class ModelVersionViewSet(ModelVersions):
     """One version; `{version}` is its number, its label, or “@alias”."""
 
+    inputs = {
+        "partial_update": ModelVersionChange,
+        "compare": ComparisonInput,
+        "approve": Approval,
+        "reject": Rejection,
+        "archive": Archival,
+        "deploy": DeployInput,
+        "append_to_checklist": ChecklistAppend,
+        "tick": ChecklistTick,
+    }
+    answers = {
+        **dict.fromkeys(
+            ("retrieve", "partial_update", "approve", "reject", "archive"), ModelVersionDetailSerializer
+        ),
+        "compare": ComparisonSerializer,
+        "deploy": {201: DeploymentDetailSerializer},
+        "append_to_checklist": {201: ChecklistItemSerializer},
+        "tick": ChecklistItemSerializer,
+    }
     lookup_field = "version"
     lookup_value_regex = "[^/]+"
 
@@ -74,70 +114,100 @@ class ModelVersionViewSet(ModelVersions):
         return registry.find_version(self.request.user, self.kwargs["model_name"], self.kwargs["version"])
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Show a model version.
+
+        With its framework, signature, hyperparameters, size and where it comes from.
+        """
         return self.answer(self.get_object())
 
     def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Change a model version.
+
+        Its stage (approvers), its checklist, or what describes it. Fields that are not sent stay as they are.
+        """
         version = self.get_object()
-        data = self.parse(serializer_class=ModelVersionChange)
+        data = self.parse()
         return self.answer(registry.update_version(actor=request.user, version=version, **data))
 
-    @action(detail=False, methods=["post"], serializer_class=ComparisonInput)
+    @action(detail=False, methods=["post"])
     def compare(self, request: Request, model_name: str) -> Response:
+        """Compare the metrics of 2 to 50 versions of a model."""
         data = self.parse()
         compared = registry.compare_versions(user=request.user, model_name=model_name, **data)
         return Response(ComparisonSerializer(compared).data)
 
-    @action(detail=True, methods=["post"], serializer_class=Approval)
+    @action(detail=True, methods=["post"])
     def approve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Approve a model version.
+
+        By somebody who had no hand in it, once its checklist is ticked. The approval is of exactly these bytes;
+        `content_sha256` makes sure that they are those you looked at.
+        """
         version = self.get_object()
         return self.answer(approvals.approve(actor=request.user, version=version, **self.parse()))
 
-    @action(detail=True, methods=["post"], serializer_class=Rejection)
+    @action(detail=True, methods=["post"])
     def reject(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Reject a model version, or take its approval back, with a reason."""
         version = self.get_object()
         return self.answer(approvals.reject(actor=request.user, version=version, **self.parse()))
 
-    @action(detail=True, methods=["post"], serializer_class=Archival)
+    @action(detail=True, methods=["post"])
     def archive(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Archive a model version.
+
+        Refused with 409 while it is deployed.
+        """
         version = self.get_object()
         return self.answer(stages.archive(actor=request.user, version=version, **self.parse()))
 
-    @action(detail=True, methods=["post"], serializer_class=DeployInput)
+    @action(detail=True, methods=["post"])
     def deploy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Deploy this model version.
+
+        The same as POST /deployments.
+        """
         version = self.get_object()
         deployment = deployments.deploy(actor=request.user, version=version, **self.parse())
         return Response(DeploymentDetailSerializer(deployment).data, status=status.HTTP_201_CREATED)
 
-    @action(detail=True, methods=["post"], url_path="checklist", serializer_class=ChecklistAppend)
+    @extend_schema(operation_id="append_to_checklist")
+    @action(detail=True, methods=["post"], url_path="checklist")
     def append_to_checklist(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Append an item to the checklist."""
         version = self.get_object()
         item = checklist.append_item(actor=request.user, version=version, **self.parse())
         return Response(ChecklistItemSerializer(item).data, status=status.HTTP_201_CREATED)
 
-    @action(
-        detail=True,
-        methods=["patch"],
-        url_path=r"checklist/(?P<item_id>\d{1,18})",
-        serializer_class=ChecklistTick,
-    )
+    @extend_schema(operation_id="tick_checklist_item")
+    @action(detail=True, methods=["patch"], url_path=r"checklist/(?P<item_id>\d{1,18})")
     def tick(self, request: Request, item_id: str, *args: Any, **kwargs: Any) -> Response:
+        """Tick an item of the checklist.
+
+        Sets it to “approved”, “rejected” or back to “pending”, with a note.
+        """
         item = checklist.find_item(self.get_object(), int(item_id))
         ticked = checklist.tick(actor=request.user, item=item, **self.parse())
         return Response(ChecklistItemSerializer(ticked).data)
 
 
 class AliasViewSet(LifecycleResource):
-    """Aliases of one model."""
+    """Aliases of one model: names that point at a version and are moved at will."""
 
+    noun, plural, tag = _("model alias"), _("model aliases"), "Model registry"
     lookup_field = "alias"
     lookup_value_regex = "[^/]+"
-    serializer_class = AliasTarget
+    serializer_class = AliasSerializer
+    inputs = {"update": AliasTarget}
 
     def retrieve(self, request: Request, model_name: str, alias: str) -> Response:
+        """Show which version an alias points at."""
         model = registry.find_model(request.user, model_name)
         return Response(AliasSerializer(aliases.find_alias(model, alias)).data)
 
+    @extend_schema(operation_id="set_model_alias")
     def update(self, request: Request, model_name: str, alias: str) -> Response:
+        """Point an alias at a version, making it if it is new."""
         model = registry.find_model(request.user, model_name)
         version = registry.find_version(request.user, model_name, self.parse()["version"])
         return Response(
@@ -147,6 +217,7 @@ class AliasViewSet(LifecycleResource):
         )
 
     def destroy(self, request: Request, model_name: str, alias: str) -> Response:
+        """Delete an alias."""
         model = registry.find_model(request.user, model_name)
         aliases.delete_alias(actor=request.user, model=model, alias=alias)
         return Response(status=status.HTTP_204_NO_CONTENT)

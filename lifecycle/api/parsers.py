@@ -13,7 +13,8 @@ class LinesParser(BaseParser):
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> dict[str, Any]:
         try:
-            text = stream.body.decode()
+            # Not from `stream`: once somebody read the body, as an Idempotency-Key makes sure, that is a plain buffer.
+            text = (parser_context or {})["request"]._request.body.decode()
         except UnicodeDecodeError as error:
             raise ParseError("The text is not UTF-8.") from error
         return {"lines": [{"message": line} for line in text.splitlines()]}

@@ -1,6 +1,7 @@
 """Filtering and ordering runs by what was logged to them."""
 
 import math
+import re
 from typing import Any
 
 import django_filters
@@ -25,7 +26,9 @@ class RunFilters(django_filters.FilterSet):
     created_by = django_filters.CharFilter(field_name="created_by__username")
     started_after = MomentFilter(field_name="started_at", lookup_expr="gte")
     started_before = MomentFilter(field_name="started_at", lookup_expr="lt")
-    tag = django_filters.CharFilter(method="with_tags")
+    tag = django_filters.CharFilter(
+        method="with_tags", help_text="`name`, or `name=value`; may be given several times, and all must hold"
+    )
 
     def with_tags(self, queryset: QuerySet, _name: str, _value: str) -> QuerySet:
         """`?tag=` is a name, or name=value; given several times, all must hold."""
@@ -51,6 +54,47 @@ class LoggedValueFilters(BaseFilterBackend):
                 elif parameter.startswith(PARAMETER):
                     queryset = queryset.filter(pk__in=_runs_by_parameter(parameter, value))
         return queryset
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        """Objects whose keys are parameters: `?metric.accuracy__gte=0.9`."""
+        return [
+            _comparisons(
+                "metrics",
+                METRIC,
+                METRIC_LOOKUPS,
+                {"type": "number"},
+                {"metric.accuracy__gte": 0.9},
+                "the latest values of metrics, on any dataset",
+            ),
+            _comparisons(
+                "parameters",
+                PARAMETER,
+                PARAMETER_LOOKUPS,
+                {"type": "string"},
+                {"param.solver__icontains": "adam"},
+                "parameters",
+            ),
+        ]
+
+
+def _comparisons(
+    name: str,
+    prefix: str,
+    lookups: tuple[str, ...],
+    value: dict[str, str],
+    example: dict[str, Any],
+    what: str,
+) -> dict[str, Any]:
+    pattern = f"^{re.escape(prefix)}.+__({'|'.join(lookups)})$"
+    return {
+        "name": name,
+        "in": "query",
+        "description": f"`{prefix}<name>__<comparison>` on {what}, with one of {', '.join(lookups)}. All must hold.",
+        "style": "form",
+        "explode": True,
+        "schema": {"type": "object", "patternProperties": {pattern: value}, "additionalProperties": False},
+        "example": example,
+    }
 
 
 def _runs_by_metric(parameter: str, text: str) -> QuerySet:
@@ -80,6 +124,9 @@ def _name_and_lookup(parameter: str, prefix: str, lookups: tuple[str, ...]) -> t
 
 class RunOrdering(Ordering):
     """Also `?ordering=-metric.accuracy`, by the latest value; runs without one, or with NaN, come last."""
+
+    also = f"{METRIC}<name>"
+    also_pattern = rf"{re.escape(METRIC)}.+"
 
     def remove_invalid_fields(
         self, queryset: QuerySet, fields: list[str], view: Any, request: Request

@@ -3,35 +3,59 @@
 from typing import Any
 
 from django.db.models import Prefetch, QuerySet
-from rest_framework import serializers, status
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.request import Request
 
 from core.api.filters import Filters, KnownParameters, Search
 from core.api.parsers import StrictJSONParser
-from core.api.serializers import Number
+from core.api.serializers import NoFields
 from core.api.views import Listed, Response
 from core.errors import Invalid
-from core.translation import gettext as _
-from lifecycle.api.base import LifecycleResource, OfRun, Paged, Parameters
+from core.translation import gettext
+from lifecycle.api.base import LifecycleResource, OfRun
 from lifecycle.api.parsers import LinesParser
 from lifecycle.api.run_filters import METRIC, PARAMETER, LoggedValueFilters, RunFilters, RunOrdering
+from lifecycle.api.serializers.comparison import CompareInput, RunComparisonSerializer
 from lifecycle.api.serializers.runs import (
-    CompareInput,
+    HistoryQuery,
     LinesInput,
-    LogLineSerializer,
+    LinesLoggedSerializer,
+    LinesQuery,
     MetricsInput,
+    MetricsLoggedSerializer,
     PointSerializer,
     RunChange,
     RunInput,
+    RunLogLinesSerializer,
     RunSerializer,
 )
 from lifecycle.models import Artifact, Experiment, MetricPoint, Run, RunLogLine
 from lifecycle.operations import comparison, logs, metrics, runs
 
+LINES = "epoch 1: loss 0.62\nepoch 2: loss 0.48\n"
+
 
 class RunViewSet(Listed, LifecycleResource):
+    """Runs: one training or one try each, with parameters, metrics, log lines, files and the data it used."""
+
+    noun, plural, tag = _("run"), _("runs"), "Runs"
     serializer_class = RunSerializer
+    inputs = {
+        "create": RunInput,
+        "partial_update": RunChange,
+        "restore": NoFields,
+        "compare": CompareInput,
+    }
+    answers = {"compare": RunComparisonSerializer}
+    below = {
+        _("Metrics"): "run-metric-api-list",
+        _("Log"): "run-log-api-list",
+        _("Files"): "run-artifact-api-list",
+    }
+    refusals = {"compare": (404,)}
     filterset_class = RunFilters
     filter_backends = [KnownParameters, Filters, LoggedValueFilters, Search, RunOrdering]
     extra_parameter_prefixes = (METRIC, PARAMETER)
@@ -66,112 +90,86 @@ class RunViewSet(Listed, LifecycleResource):
         return runs.find_run(self.request.user, self.kwargs["run_id"])
 
     def create(self, request: Request) -> Response:
-        data = self.parse(serializer_class=RunInput)
+        """Log a run.
+
+        Its parameters and metrics may come with it or later. Its experiment is there already.
+        """
+        data = self.parse()
         name = data.pop("experiment_name")
         experiment = Experiment.objects.visible_to(request.user).filter(name=name).first()
         if experiment is None:
-            problem = _("There is no experiment “%(name)s”. Create it first.") % {"name": name}
+            problem = gettext("There is no experiment “%(name)s”. Create it first.") % {"name": name}
             raise Invalid(problem, fields={"experiment_name": problem})
         run = runs.create_run(actor=request.user, experiment=experiment, **data)
         return self._answer(run, status.HTTP_201_CREATED)
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Show a run."""
         return self._answer(self.get_object())
 
     def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        changes = self.parse(serializer_class=RunChange)
+        """Change a run.
+
+        Parameters, metrics and tags are added to those that are there. Fields that are not sent stay as they are.
+        """
+        changes = self.parse()
         return self._answer(runs.update_run(actor=request.user, run=self.get_object(), **changes))
 
     def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Delete a run.
+
+        It leaves the lists, and can be restored.
+        """
         runs.delete_run(actor=request.user, run=self.get_object())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @action(detail=True, methods=["post"])
     def restore(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Restore a deleted run."""
+        self.parse()
         run = runs.find_run(request.user, self.kwargs["run_id"], deleted=True)
         runs.restore_run(actor=request.user, run=run)
         return self._answer(run)
 
     @action(detail=False, methods=["post"])
     def compare(self, request: Request) -> Response:
-        asked = self.parse(serializer_class=CompareInput)
-        return Response(ComparisonSerializer(comparison.compare_runs(actor=request.user, **asked)).data)
+        """Compare 2 to 50 runs.
+
+        The parameters that differ, a table of the latest metrics, and the histories of metrics on one axis of steps.
+        """
+        compared = comparison.compare_runs(actor=request.user, **self.parse())
+        return Response(RunComparisonSerializer(compared).data)
 
     def _answer(self, run: Run, code: int = status.HTTP_200_OK) -> Response:
         return Response(self.get_serializer(self.get_queryset().get(pk=run.pk)).data, status=code)
 
 
-class ComparedRun(serializers.ModelSerializer):
-    experiment_name = serializers.CharField(source="experiment.name")
-
-    class Meta:
-        model = Run
-        fields = ["run_id", "name", "experiment_name", "status", "started_at", "duration_seconds"]
-
-
-class ComparedMetric(serializers.Serializer):
-    metric_name = serializers.CharField()
-    dataset = serializers.CharField()
-    values = serializers.DictField(child=Number(allow_null=True))
-
-
-class ComparisonSerializer(serializers.Serializer):
-    runs = ComparedRun(many=True)
-    parameters = serializers.ListField()
-    metrics = ComparedMetric(many=True)
-    histories = serializers.SerializerMethodField()
-    histories_left_out = serializers.ListField()
-
-    def get_histories(self, compared: dict[str, Any]) -> list[dict[str, Any]]:
-        number = Number().to_representation
-        return [
-            {
-                **history,
-                "series": [
-                    {
-                        "run_id": series["run_id"],
-                        "points": [
-                            {"step": step, "value": number(value)} for step, value in series["points"]
-                        ],
-                    }
-                    for series in history["series"]
-                ],
-            }
-            for history in compared["histories"]
-        ]
-
-
-class HistoryQuery(Paged):
-    key = serializers.CharField(required=False)
-    dataset = serializers.CharField(required=False, allow_blank=True)
-    max_points = serializers.IntegerField(required=False, min_value=4, max_value=5000)
-
-    def validate(self, asked: dict[str, Any]) -> dict[str, Any]:
-        if "max_points" in asked and "key" not in asked:
-            raise serializers.ValidationError({"max_points": _("Name the metric to downsample with “key”.")})
-        if "max_points" in asked and {"limit", "offset"} & set(asked):
-            raise serializers.ValidationError(
-                {"max_points": _("A downsampled history is not paged: give one or the other.")}
-            )
-        return asked
-
-
 class RunMetricViewSet(OfRun):
     """The points of a run's metrics: append a batch; read pages, or one metric's history downsampled."""
 
+    noun, plural, tag = _("metric point"), _("metric points"), "Runs"
     serializer_class = PointSerializer
+    inputs = {"create": MetricsInput}
+    queries = {"list": HistoryQuery}
+    answers = {"create": MetricsLoggedSerializer}
 
     def get_queryset(self) -> QuerySet[MetricPoint]:
         return metrics.history(run=self.run)
 
+    @extend_schema(operation_id="log_metrics")
     def create(self, request: Request, run_id: str) -> Response:
+        """Log points of metrics, a batch at once."""
         run = self.run
-        points = self.parse(serializer_class=MetricsInput)["metrics"]
+        points = self.parse()["metrics"]
         metrics.log_metrics(actor=request.user, run=run, metrics=points)
-        return Response({"logged": len(points)}, status=status.HTTP_201_CREATED)
+        return Response(MetricsLoggedSerializer({"logged": len(points)}).data, status=status.HTTP_201_CREATED)
 
     def list(self, request: Request, run_id: str) -> Response:
-        asked = self.parameters(HistoryQuery)
+        """Read the history of a run's metrics.
+
+        Paged; or with `key` and `max_points` one metric's history, thinned out so that its extremes are kept.
+        """
+        asked = self.parameters()
         chosen = {"key": asked.get("key", ""), "dataset": asked.get("dataset")}
         if "max_points" in asked:
             points, total = metrics.downsampled_history(
@@ -183,31 +181,41 @@ class RunMetricViewSet(OfRun):
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
 
-class LinesQuery(Parameters):
-    after = serializers.IntegerField(default=0, min_value=0, max_value=2**63 - 1)
-    limit = serializers.IntegerField(default=1000, min_value=1, max_value=1000)
-
-
 class RunLogViewSet(OfRun):
     """A run's log: append lines, as JSON or as plain text; read on after the id of the last line seen."""
 
-    serializer_class = LogLineSerializer
+    noun, plural, tag = _("run log line"), _("run log lines"), "Runs"
+    serializer_class = RunLogLinesSerializer
+    pagination_class = None
     parser_classes = [StrictJSONParser, LinesParser]
+    inputs = {"create": LinesInput}
+    queries = {"list": LinesQuery}
+    answers = {"create": LinesLoggedSerializer}
 
     def get_queryset(self) -> QuerySet[RunLogLine]:
         return self.run.log_lines.all()
 
+    @extend_schema(
+        operation_id="append_run_log_lines",
+        request={"application/json": LinesInput, "text/plain": {"type": "string", "examples": [LINES]}},
+    )
     def create(self, request: Request, run_id: str) -> Response:
+        """Append lines to a run's log.
+
+        As JSON, or as plain text with a line a line: `command | curl --data-binary @- -H 'Content-Type: text/plain'`.
+        """
         run = self.run
-        lines = self.parse(serializer_class=LinesInput)["lines"]
+        lines = self.parse()["lines"]
         last = logs.append_lines(actor=request.user, run=run, lines=lines)
-        return Response({"logged": len(lines), "last_id": last}, status=status.HTTP_201_CREATED)
+        logged = LinesLoggedSerializer({"logged": len(lines), "last_id": last})
+        return Response(logged.data, status=status.HTTP_201_CREATED)
 
     def list(self, request: Request, run_id: str) -> Response:
-        lines = list(logs.lines_after(run=self.run, **self._asked()))
-        after = lines[-1].pk if lines else self._asked()["after"]
-        return Response({"results": self.get_serializer(lines, many=True).data, "after": after})
+        """Read a run's log.
 
-    def _asked(self) -> dict[str, int]:
-        asked = self.parameters(LinesQuery)
-        return {"after": asked["after"], "limit": asked["limit"]}
+        Lines in order. To follow it, ask again with `after` set to the `after` that was answered.
+        """
+        asked = self.parameters()
+        lines = list(logs.lines_after(run=self.run, after=asked["after"], limit=asked["limit"]))
+        after = lines[-1].pk if lines else asked["after"]
+        return Response(RunLogLinesSerializer({"results": lines, "after": after}).data)

@@ -25,3 +25,6 @@ class ArtifactStore(Protocol):
 
     def exists(self, key: str) -> bool:
         """Whether something lies under `key`."""
+
+    def is_empty(self) -> bool:
+        """Whether nothing lies under any key."""

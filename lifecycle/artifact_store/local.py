@@ -46,6 +46,9 @@ class LocalStore:
     def exists(self, key: str) -> bool:
         return self._path(key).is_file()
 
+    def is_empty(self) -> bool:
+        return all(path.is_dir() for path in self.root.rglob("*"))
+
     def _path(self, key: str) -> Path:
         """The file of `key`, with every symbolic link followed: one that leads out of the root is refused."""
         root = self.root.resolve()

@@ -1,9 +1,9 @@
 """Which paths an artifact may have inside its run."""
 
-import unicodedata
 from urllib.parse import unquote
 
 from core.errors import Invalid
+from core.names import name_problem
 from core.translation import gettext as _
 
 # S3 keys end at 1,024 bytes and names on common file systems at 255; a model is copied to such a disk to be
@@ -27,8 +27,8 @@ def path_problem(path: str) -> str | None:
         return _("Give the path of the file inside the run, such as “model/MLmodel”.")
     if len(path.encode("utf-8", "surrogatepass")) > MAX_PATH_BYTES:
         return _("A path has at most %(limit)s bytes.") % {"limit": MAX_PATH_BYTES}
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in path):
-        return _("A path holds no control characters.")
+    if problem := name_problem(path.strip()):
+        return problem
     if any(character in FORBIDDEN_CHARACTERS for character in path):
         return _("A path holds none of these: %(characters)s") % {
             "characters": " ".join(FORBIDDEN_CHARACTERS)

@@ -62,6 +62,11 @@ class S3Store:
             return False
         return True
 
+    def is_empty(self) -> bool:
+        with self._translated():
+            found = self.client.list_objects_v2(Bucket=self.bucket, Prefix=self._key(""), MaxKeys=1)
+        return not found.get("Contents")
+
     def _key(self, key: str) -> str:
         return f"{self.prefix}/{key}" if self.prefix else key
 

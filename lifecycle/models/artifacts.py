@@ -32,14 +32,18 @@ class Artifact(models.Model):
     size and hash.
     """
 
-    run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="artifacts")
+    run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="artifacts", verbose_name=_("run"))
     path = models.CharField(_("path"), max_length=1000)
     artifact_type = models.CharField(_("type"), max_length=100, blank=True)
     size_bytes = models.BigIntegerField(_("size"))
-    sha256 = models.CharField(max_length=64)
-    storage_key = models.CharField(max_length=100, editable=False)
+    sha256 = models.CharField(_("SHA-256"), max_length=64)
+    storage_key = models.CharField(_("storage key"), max_length=100, editable=False)
     uploaded_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        verbose_name=_("uploaded by"),
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)

@@ -44,17 +44,21 @@ class Deployment(models.Model):
     the row's has lost its claim and can change nothing (Kleppmann, "How to do distributed locking", 2016).
     """
 
-    model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="deployments")
-    model_version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="deployments")
-    content_sha256 = models.CharField(max_length=64, blank=True, editable=False)
+    model = models.ForeignKey(
+        RegisteredModel, on_delete=models.PROTECT, related_name="deployments", verbose_name=_("model")
+    )
+    model_version = models.ForeignKey(
+        ModelVersion, on_delete=models.PROTECT, related_name="deployments", verbose_name=_("model version")
+    )
+    content_sha256 = models.CharField(_("content hash"), max_length=64, blank=True, editable=False)
     environment = models.CharField(_("environment"), max_length=12, choices=Environment)
     status = models.CharField(
         _("status"), max_length=10, choices=DeploymentStatus, default=DeploymentStatus.PENDING, db_index=True
     )
     endpoint_config = models.JSONField(_("endpoint configuration"), default=dict)
-    is_external = models.BooleanField(default=False)
-    external_endpoint = models.CharField(max_length=500, blank=True)
-    external_metrics = models.JSONField(default=dict)
+    is_external = models.BooleanField(_("served elsewhere"), default=False)
+    external_endpoint = models.CharField(_("endpoint elsewhere"), max_length=500, blank=True)
+    external_metrics = models.JSONField(_("pushed metrics"), default=dict)
     health_status = models.CharField(_("health"), max_length=10, choices=Health, default=Health.UNKNOWN)
     deployment_notes = models.TextField(_("notes"), blank=True)
     error_message = SentenceField(_("error"), blank=True, default=str)
@@ -65,7 +69,9 @@ class Deployment(models.Model):
         related_name="rolled_back_by",
         verbose_name=_("rolled back from"),
     )
-    restores = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="restored_by")
+    restores = models.ForeignKey(
+        "self", null=True, on_delete=models.PROTECT, related_name="restored_by", verbose_name=_("restores")
+    )
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         null=True,
@@ -76,11 +82,11 @@ class Deployment(models.Model):
     request_id = models.CharField(_("request id"), max_length=64, blank=True, editable=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
-    stage_started_at = models.DateTimeField(default=timezone.now)
+    stage_started_at = models.DateTimeField(_("in this status since"), default=timezone.now)
     deployed_at = models.DateTimeField(_("deployed"), null=True)
     terminated_at = models.DateTimeField(_("ended"), null=True)
-    fence = models.PositiveIntegerField(default=0)
-    lease_expires_at = models.DateTimeField(null=True)
+    fence = models.PositiveIntegerField(_("fence"), default=0)
+    lease_expires_at = models.DateTimeField(_("lease expires"), null=True)
 
     objects = DeploymentQuerySet.as_manager()
 
@@ -170,14 +176,24 @@ class Deployment(models.Model):
 class DeploymentEvent(models.Model):
     """One change of a deployment's state: the timeline people read."""
 
-    deployment = models.ForeignKey(Deployment, on_delete=models.CASCADE, related_name="events")
+    deployment = models.ForeignKey(
+        Deployment, on_delete=models.CASCADE, related_name="events", verbose_name=_("deployment")
+    )
     at = models.DateTimeField(_("time"))
-    before = models.CharField(max_length=10, blank=True)
-    after = models.CharField(max_length=10)
-    actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
-    reason = SentenceField(blank=True, default=str)
+    before = models.CharField(_("before"), max_length=10, blank=True)
+    after = models.CharField(_("after"), max_length=10)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        verbose_name=_("actor"),
+    )
+    reason = SentenceField(_("reason"), blank=True, default=str)
 
     class Meta:
+        verbose_name = _("deployment event")
+        verbose_name_plural = _("deployment events")
         ordering = ["id"]
 
     def __str__(self) -> str:
@@ -187,12 +203,16 @@ class DeploymentEvent(models.Model):
 class DeploymentLogLine(models.Model):
     """One line of a deployment's log; readers continue after its id."""
 
-    deployment = models.ForeignKey(Deployment, on_delete=models.CASCADE, related_name="log_lines")
-    at = models.DateTimeField()
-    level = models.CharField(max_length=10, default="info")
-    message = SentenceField()
+    deployment = models.ForeignKey(
+        Deployment, on_delete=models.CASCADE, related_name="log_lines", verbose_name=_("deployment")
+    )
+    at = models.DateTimeField(_("time"))
+    level = models.CharField(_("level"), max_length=10, default="info")
+    message = SentenceField(_("message"))
 
     class Meta:
+        verbose_name = _("deployment log line")
+        verbose_name_plural = _("deployment log lines")
         ordering = ["id"]
 
     def __str__(self) -> str:

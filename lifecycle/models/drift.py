@@ -16,7 +16,9 @@ class DriftEventQuerySet(models.QuerySet):
 
 
 class DriftEvent(models.Model):
-    model_version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="drift_events")
+    model_version = models.ForeignKey(
+        ModelVersion, on_delete=models.PROTECT, related_name="drift_events", verbose_name=_("model version")
+    )
     detected_at = models.DateTimeField(_("detected"), db_index=True)
     severity = models.CharField(_("severity"), max_length=10, choices=Severity)
     metric_name = models.CharField(_("metric"), max_length=250)
@@ -25,10 +27,18 @@ class DriftEvent(models.Model):
     message = models.TextField(_("message"), blank=True)
     remediation_action = models.TextField(_("remediation"), blank=True)
     recorded_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        verbose_name=_("recorded by"),
     )
     acknowledged_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        verbose_name=_("acknowledged by"),
     )
     acknowledged_at = models.DateTimeField(_("acknowledged"), null=True)
 

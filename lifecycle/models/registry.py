@@ -18,8 +18,10 @@ class RegisteredModel(models.Model):
     name = models.CharField(_("name"), max_length=250, unique=True)
     description = models.TextField(_("description"), blank=True)
     tags = models.JSONField(_("tags"), default=dict, blank=True)
-    last_version = models.PositiveIntegerField(default=0, editable=False)
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    last_version = models.PositiveIntegerField(_("last version"), default=0, editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", verbose_name=_("created by")
+    )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
 
@@ -82,11 +84,15 @@ class ModelVersion(models.Model):
     (`approved_sha256`), and a change of the files voids it.
     """
 
-    model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="versions")
+    model = models.ForeignKey(
+        RegisteredModel, on_delete=models.PROTECT, related_name="versions", verbose_name=_("model")
+    )
     version = models.PositiveIntegerField(_("version"))
     version_label = models.CharField(_("label"), max_length=100, blank=True)
     description = models.TextField(_("description"), blank=True)
-    run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="model_versions")
+    run = models.ForeignKey(
+        Run, on_delete=models.PROTECT, related_name="model_versions", verbose_name=_("run")
+    )
     artifact_path = models.CharField(_("artifact path"), max_length=1000)
     stage = models.CharField(
         _("stage"), max_length=12, choices=Stage, default=Stage.EXPERIMENTAL, db_index=True
@@ -96,19 +102,30 @@ class ModelVersion(models.Model):
     framework = models.CharField(_("framework"), max_length=50, blank=True)
     signature = models.JSONField(_("signature"), null=True)
     size_bytes = models.BigIntegerField(_("size"), default=0)
-    content_sha256 = models.CharField(max_length=64)
-    approved_sha256 = models.CharField(max_length=64, blank=True)
+    content_sha256 = models.CharField(_("content hash"), max_length=64)
+    files_changed_at = models.DateTimeField(_("files changed"), null=True)  # since it was registered
+    approved_sha256 = models.CharField(_("approved content hash"), max_length=64, blank=True)
     approved_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        verbose_name=_("approved by"),
     )
     approved_at = models.DateTimeField(_("approved"), null=True)
     approval_notes = models.TextField(_("approval notes"), blank=True)
     rejected_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        verbose_name=_("rejected by"),
     )
     rejected_at = models.DateTimeField(_("rejected"), null=True)
     rollback_notes = models.TextField(_("rollback notes"), blank=True)
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", verbose_name=_("created by")
+    )
     created_at = models.DateTimeField(_("created"), auto_now_add=True, db_index=True)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
 
@@ -144,11 +161,17 @@ class ModelVersion(models.Model):
 
 
 class ModelAlias(models.Model):
-    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="aliases")
-    alias = models.CharField(max_length=255)
-    version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="aliases")
+    model = models.ForeignKey(
+        RegisteredModel, on_delete=models.CASCADE, related_name="aliases", verbose_name=_("model")
+    )
+    alias = models.CharField(_("alias"), max_length=255)
+    version = models.ForeignKey(
+        ModelVersion, on_delete=models.CASCADE, related_name="aliases", verbose_name=_("model version")
+    )
 
     class Meta:
+        verbose_name = _("alias")
+        verbose_name_plural = _("aliases")
         constraints = [models.UniqueConstraint(fields=["model", "alias"], name="one_version_per_alias")]
 
     def __str__(self) -> str:
@@ -156,7 +179,9 @@ class ModelAlias(models.Model):
 
 
 class ChecklistItem(models.Model):
-    model_version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="checklist")
+    model_version = models.ForeignKey(
+        ModelVersion, on_delete=models.CASCADE, related_name="checklist", verbose_name=_("model version")
+    )
     name = models.CharField(_("name"), max_length=250)
     status = models.CharField(
         _("status"), max_length=10, choices=ChecklistStatus, default=ChecklistStatus.PENDING
@@ -164,10 +189,16 @@ class ChecklistItem(models.Model):
     note = models.TextField(_("note"), blank=True)
     completed_at = models.DateTimeField(_("completed"), null=True)
     completed_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        verbose_name=_("completed by"),
     )
 
     class Meta:
+        verbose_name = _("checklist item")
+        verbose_name_plural = _("checklist items")
         ordering = ["id"]
         constraints = [
             models.UniqueConstraint(fields=["model_version", "name"], name="one_checklist_item_per_name")
@@ -187,21 +218,35 @@ class CodeAllowance(models.Model):
     """An admin's word that one model's or uploader's files may run code when they load, as pickle does."""
 
     model = models.ForeignKey(
-        RegisteredModel, null=True, on_delete=models.CASCADE, related_name="code_allowances"
+        RegisteredModel,
+        null=True,
+        on_delete=models.CASCADE,
+        related_name="code_allowances",
+        verbose_name=_("model"),
     )
     uploader = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="+"
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.CASCADE,
+        related_name="+",
+        verbose_name=_("uploader"),
     )
     allowed_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        verbose_name=_("allowed by"),
     )
-    reason = models.TextField()
-    created_at = models.DateTimeField(auto_now_add=True)
-    revoked_at = models.DateTimeField(null=True)
+    reason = models.TextField(_("reason"))
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    revoked_at = models.DateTimeField(_("revoked"), null=True)
 
     objects = CodeAllowanceQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("code allowance")
+        verbose_name_plural = _("code allowances")
         constraints = [
             models.CheckConstraint(
                 condition=Q(model__isnull=False, uploader__isnull=True)

@@ -50,7 +50,9 @@ class RunQuerySet(models.QuerySet):
 
 class Run(models.Model):
     run_id = models.CharField(_("run id"), max_length=32, unique=True, default=new_run_id)
-    experiment = models.ForeignKey(Experiment, on_delete=models.PROTECT, related_name="runs")
+    experiment = models.ForeignKey(
+        Experiment, on_delete=models.PROTECT, related_name="runs", verbose_name=_("experiment")
+    )
     name = models.CharField(_("name"), max_length=500, blank=True)
     status = models.CharField(_("status"), max_length=10, choices=RunStatus, default=RunStatus.RUNNING)
     started_at = models.DateTimeField(_("started"), null=True, blank=True)
@@ -131,11 +133,13 @@ def refuse_completion_before_start(started_at: datetime | None, completed_at: da
 class RunParameter(models.Model):
     """A parameter's value never changes once logged."""
 
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="parameters")
-    name = models.CharField(max_length=250)
-    value = models.CharField(max_length=6000)
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="parameters", verbose_name=_("run"))
+    name = models.CharField(_("name"), max_length=250)
+    value = models.CharField(_("value"), max_length=6000)
 
     class Meta:
+        verbose_name = _("parameter")
+        verbose_name_plural = _("parameters")
         ordering = ["name"]
         constraints = [models.UniqueConstraint(fields=["run", "name"], name="one_value_per_parameter")]
         indexes = [models.Index(fields=["name", "run"], name="parameters_by_name")]
@@ -145,11 +149,13 @@ class RunParameter(models.Model):
 
 
 class RunTag(models.Model):
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="tag_rows")
-    name = models.CharField(max_length=250)
-    value = models.TextField(blank=True)
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="tag_rows", verbose_name=_("run"))
+    name = models.CharField(_("name"), max_length=250)
+    value = models.TextField(_("value"), blank=True)
 
     class Meta:
+        verbose_name = _("run tag")
+        verbose_name_plural = _("run tags")
         ordering = ["name"]
         constraints = [models.UniqueConstraint(fields=["run", "name"], name="one_value_per_tag")]
         indexes = [models.Index(fields=["name", "run"], name="tags_by_name")]
@@ -161,12 +167,12 @@ class RunTag(models.Model):
 class Measurement(models.Model):
     """A metric's value. NaN, which databases treat differently, is `is_nan` with value 0."""
 
-    name = models.CharField(max_length=250)
-    dataset = models.CharField(max_length=250, blank=True)
-    value = models.FloatField()
-    is_nan = models.BooleanField(default=False)
-    step = models.BigIntegerField(default=0)
-    timestamp = models.DateTimeField()
+    name = models.CharField(_("name"), max_length=250)
+    dataset = models.CharField(_("data set"), max_length=250, blank=True)
+    value = models.FloatField(_("value"))
+    is_nan = models.BooleanField(_("not a number"), default=False)
+    step = models.BigIntegerField(_("step"), default=0)
+    timestamp = models.DateTimeField(_("time"))
 
     class Meta:
         abstract = True
@@ -182,9 +188,11 @@ class Measurement(models.Model):
 class RunMetric(Measurement):
     """The latest value of a metric: of the highest step, then time, then value, as in MLflow."""
 
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="metrics")
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="metrics", verbose_name=_("run"))
 
     class Meta:
+        verbose_name = _("metric")
+        verbose_name_plural = _("metrics")
         ordering = ["name", "dataset"]
         constraints = [
             models.UniqueConstraint(fields=["run", "name", "dataset"], name="one_latest_value_per_metric")
@@ -195,21 +203,25 @@ class RunMetric(Measurement):
 class MetricPoint(Measurement):
     """One point of a metric's history."""
 
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="points")
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="points", verbose_name=_("run"))
 
     class Meta:
+        verbose_name = _("metric point")
+        verbose_name_plural = _("metric points")
         indexes = [models.Index(fields=["run", "name", "dataset", "step"], name="points_of_metric")]
 
 
 class RunLogLine(models.Model):
     """One line of a run's log; its id orders the lines and is what a reader asks to continue after."""
 
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="log_lines")
-    at = models.DateTimeField()
-    level = models.CharField(max_length=10, default="info")
-    message = models.TextField()
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="log_lines", verbose_name=_("run"))
+    at = models.DateTimeField(_("time"))
+    level = models.CharField(_("level"), max_length=10, default="info")
+    message = models.TextField(_("message"))
 
     class Meta:
+        verbose_name = _("run log line")
+        verbose_name_plural = _("run log lines")
         ordering = ["id"]
 
     def __str__(self) -> str:

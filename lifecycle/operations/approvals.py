@@ -22,16 +22,27 @@ PROTECTED = (Environment.STAGING, Environment.PRODUCTION)
 def approve(
     *, actor: User, version: ModelVersion, approval_notes: str = "", content_sha256: str = ""
 ) -> ModelVersion:
-    """Approve the files of `version` as they are now; `content_sha256`, if given, says which were looked at.
+    """Approve the files of `version` as they are now; `content_sha256` says which were looked at.
 
-    Raises NotAllowed for whoever had a hand in it; Conflict when its checklist is empty or not all approved,
-    when it is approved or archived already, or when its files are not those looked at.
+    It may be left out while they are those registered. Once they changed, an author could change them again,
+    tick the list again, and have somebody approve who looked before: so then it has to be said. Raises
+    NotAllowed for whoever had a hand in it; Conflict when its checklist is empty or not all approved, when it
+    is approved or archived already, or when its files are not those looked at.
     """
     version = _decidable(actor, version)
     if version.approved_at:
         raise Conflict(_("%s was approved already.") % version)
     if content_sha256 and content_sha256 != version.content_sha256:
         raise Conflict(_("The files of %s changed since you looked at them. Look again.") % version)
+    if version.files_changed_at and not content_sha256:
+        raise Conflict(
+            _(
+                "The files of %s changed since it was registered. Look at them, and send the content_sha256 that the "
+                "version shows then."
+            )
+            % version,
+            code="content_sha256_required",
+        )
     _refuse_open_checklist(version)
     version.approved_by, version.approved_at = actor, timezone.now()
     version.approved_sha256, version.approval_notes = version.content_sha256, approval_notes

@@ -5,6 +5,7 @@ from django.utils import timezone
 
 from core.errors import Conflict, NotFound
 from core.models import User
+from core.names import check_visible
 from core.operations import audit
 from core.roles import Domain, Right, may, require
 from core.translation import gettext as _
@@ -32,6 +33,7 @@ def append_item(*, actor: User | None, version: ModelVersion, name: str) -> Chec
     """
     if not may(actor, Right.DECIDE, domain=Domain.LIFECYCLE):
         require(actor, Right.AUTHOR, domain=Domain.LIFECYCLE)
+    check_visible(name)
     version = _open_to_change(actor, version)
     try:
         with transaction.atomic():

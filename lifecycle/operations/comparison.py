@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,11 @@ from lifecycle.operations.metrics import HISTORY_ROW, READ_BATCH, numbers
 
 # Charts drawn when the caller names no metrics; the others are named, so that they can be asked for.
 DEFAULT_HISTORIES = 20
+
+
+class Step(NamedTuple):
+    step: int
+    value: float
 
 
 def compare_runs(
@@ -82,8 +87,8 @@ def _histories(names: list[str], ids: dict[int, str], max_points: int) -> list[d
     return histories
 
 
-def _points(rows: Iterable[tuple[Any, ...]], max_points: int) -> list[tuple[int, float]]:
+def _points(rows: Iterable[tuple[Any, ...]], max_points: int) -> list[Step]:
     table = np.fromiter((row[3:] for row in rows), dtype=HISTORY_ROW)
     values = numbers(table)
     chosen = downsample(table["step"], values, max_points)
-    return list(zip(table["step"][chosen].tolist(), values[chosen].tolist(), strict=True))
+    return list(map(Step, table["step"][chosen].tolist(), values[chosen].tolist()))

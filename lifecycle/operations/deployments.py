@@ -225,6 +225,22 @@ def _start(*, actor: User | None, version: ModelVersion, environment: str, **fie
     return deployment
 
 
+def check_may_go_live(deployment: Deployment) -> None:
+    """Raise Conflict unless the version may go there now, and is what was asked for."""
+    if blockers := deployment_blockers(deployment.model_version, deployment.environment):
+        raise Conflict(joined(blockers), code="not_deployable")
+    check_content(deployment)
+
+
+def check_content(deployment: Deployment) -> None:
+    """What goes live is what was asked for, even if other files have been approved meanwhile."""
+    if deployment.content_sha256 != deployment.model_version.content_sha256:
+        raise Conflict(
+            _("The files of %s changed since this deployment was asked for. Deploy again.")
+            % deployment.model_version
+        )
+
+
 def _original(deployment: Deployment) -> Deployment:
     """The deployment that first served what `deployment` serves: itself, unless it is a rollback's."""
     return deployment.restores or deployment

@@ -10,6 +10,7 @@ from django.utils import timezone
 from core.errors import Conflict, Invalid
 from core.models import User
 from core.models.alerts import Severity
+from core.names import check_visible
 from core.operations import audit
 from core.operations.alerts import raise_alert, resolve_alert
 from core.roles import Domain, Right, require
@@ -35,6 +36,7 @@ def record_drift(
 ) -> DriftEvent:
     """Note that a statistic left its bounds; high and critical ones raise an alert a version and metric."""
     require(actor, Right.WATCH, domain=Domain.LIFECYCLE)
+    check_visible(metric_name, field="metric_name")
     now = timezone.now()
     if detected_at and detected_at > now + CLOCK_SKEW:
         raise Invalid(_("Drift is detected in the past."), fields={"detected_at": detected_at.isoformat()})

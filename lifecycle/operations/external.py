@@ -8,12 +8,10 @@ from django.utils import timezone
 from core.errors import Conflict, Invalid
 from core.models import User
 from core.roles import Domain, require
-from core.sentences import joined
 from core.translation import gettext as _
 from lifecycle.models import Deployment
-from lifecycle.operations.deployments import right_to_deploy
+from lifecycle.operations.deployments import check_may_go_live, right_to_deploy
 from lifecycle.operations.health import forget_health, note_health
-from lifecycle.permissions import deployment_blockers
 from lifecycle.states import DeploymentStatus, Health
 
 
@@ -58,9 +56,7 @@ def push(
 
 def _move(actor: User | None, deployment: Deployment, status: str, reason: str) -> None:
     if status == DeploymentStatus.ACTIVE:
-        blockers = deployment_blockers(deployment.model_version, deployment.environment)
-        if blockers:
-            raise Conflict(joined(blockers), code="not_deployable")
+        check_may_go_live(deployment)
         _end_previous(actor, deployment)
         deployment.move_to(status, actor=actor, reason=reason, deployed_at=timezone.now())
     elif status == DeploymentStatus.FAILED:

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from core.errors import Invalid, TooLarge
 from core.models import User
+from core.names import check_visible
 from core.roles import Domain, Right, require
 from core.translation import gettext as _
 from lifecycle.downsampling import downsample
@@ -62,7 +63,7 @@ def _point(run: Run, metric: Point) -> MetricPoint:
     return MetricPoint(
         run=run,
         name=check_key(metric["metric_name"]),
-        dataset=metric.get("dataset", ""),
+        dataset=check_visible(metric.get("dataset", ""), field="dataset"),
         value=0.0 if math.isnan(value) else value,
         is_nan=math.isnan(value),
         step=step,

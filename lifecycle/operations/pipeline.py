@@ -24,10 +24,9 @@ from core.sentences import joined
 from core.translation import gettext as _
 from lifecycle import endpoint_config as configuration
 from lifecycle.models import Deployment
-from lifecycle.operations.deployments import ADVANCE
+from lifecycle.operations.deployments import ADVANCE, check_content, check_may_go_live
 from lifecycle.operations.health import forget_health
 from lifecycle.operations.validation import CheckedModel, keep_findings, validate
-from lifecycle.permissions import deployment_blockers
 from lifecycle.states import DeploymentStatus, Health
 from serving.operations import targets
 
@@ -74,7 +73,7 @@ def _validate(deployment: Deployment) -> None:
     no replicas are left that nobody would ever stop. From here on the agent wakes the deployment.
     """
     model = validate(deployment)
-    _check_content(deployment)
+    check_content(deployment)
     with transaction.atomic():
         keep_findings(deployment.model_version, model)
         deployment.move_to(DeploymentStatus.DEPLOYING)
@@ -111,10 +110,7 @@ def _ask_for_replicas(deployment: Deployment, model: CheckedModel) -> None:
 @transaction.atomic
 def _activate(deployment: Deployment) -> None:
     """Move the traffic, end what served before, and say so, all at once."""
-    blockers = deployment_blockers(deployment.model_version, deployment.environment)
-    if blockers:
-        raise Conflict(joined(blockers))
-    _check_content(deployment)
+    check_may_go_live(deployment)
     now = timezone.now()
     previous = (
         Deployment.objects.select_for_update()
@@ -189,15 +185,6 @@ def _fail_unless_overtaken(deployment_id: int, claimed: tuple[str, int], error: 
             fail(deployment, error.detail)
         else:
             logger.info("Deployment %s moved on without this step: %s", deployment_id, error.detail)
-
-
-def _check_content(deployment: Deployment) -> None:
-    """What goes live is what was asked for, even if other files have been approved meanwhile."""
-    if deployment.content_sha256 != deployment.model_version.content_sha256:
-        raise Conflict(
-            _("The files of %s changed since this deployment was asked for. Deploy again.")
-            % deployment.model_version
-        )
 
 
 def _check_time(deployment: Deployment) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Q
+from django.utils import timezone
 
 from core.errors import Conflict, Invalid, NotFound
 from core.models import User
@@ -152,6 +153,8 @@ def update_version(
     `stage` takes the right to decide, `approval_checklist` ([{id, status, note}]) the right to tick, and the
     rest (version_label, description, tags, rollback_notes) the right to author.
     """
+    if approval_checklist:
+        require(actor, Right.TICK, domain=Domain.LIFECYCLE)
     version = ModelVersion.objects.locked(version.pk)
     if changes:
         _change(actor, version, changes)
@@ -203,7 +206,9 @@ def _take_over_files(version: ModelVersion, path: str, actor: User | None) -> No
         declared = Description()
     version.content_sha256, version.size_bytes = after, sum(file.size_bytes for file in files)
     version.framework, version.signature = declared.framework, declared.signature
-    version.save(update_fields=["content_sha256", "size_bytes", "framework", "signature", "updated_at"])
+    version.files_changed_at = timezone.now()
+    changed = ["content_sha256", "size_bytes", "framework", "signature", "files_changed_at"]
+    version.save(update_fields=[*changed, "updated_at"])
     audit.record(
         actor=actor,
         action="model_version.files_change",

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from core.errors import Conflict, Invalid, NotFound
 from core.models import User
+from core.names import check_visible
 from core.operations import audit
 from core.roles import Domain, Right, require
 from core.translation import gettext as _
@@ -17,6 +18,8 @@ from lifecycle.names import check_key
 from lifecycle.operations.changes import differences
 from lifecycle.operations.metrics import Point, log_metrics
 from lifecycle.states import FINISHED_RUNS, ExperimentStatus, RunStatus
+
+NAMES = {"name", "dataset_name", "dataset_version"}
 
 
 class Parameter(TypedDict):
@@ -59,6 +62,7 @@ def create_run(
     experiment = Experiment.objects.select_for_update(no_key=True).get(pk=experiment.pk)
     if experiment.status == ExperimentStatus.ARCHIVED:
         raise Conflict(_("“%(name)s” is archived and takes no new runs.") % {"name": experiment.name})
+    _check_names(fields)
     started_at, completed_at = _times(status, started_at, completed_at)
     run = Run.objects.create(
         experiment=experiment,
@@ -79,6 +83,11 @@ def create_run(
         changes={"experiment": experiment.name},
     )
     return run
+
+
+def _check_names(fields: dict[str, Any]) -> None:
+    for field in NAMES & set(fields):
+        check_visible(fields[field], field=field)
 
 
 def _times(
@@ -123,6 +132,7 @@ def update_run(
         .select_related("experiment", "created_by")
         .get(pk=run.pk)
     )
+    _check_names(changes)
     if completed_at and (status or run.status) not in FINISHED_RUNS:
         raise _completed_without_finishing(status or run.status)
     if status and status != run.status:

@@ -45,6 +45,7 @@ def move_stage(*, actor: User | None, version: ModelVersion, stage: str, reason:
 
 def archive(*, actor: User | None, version: ModelVersion, reason: str = "") -> ModelVersion:
     """Take a version out of use. Raises Conflict while it serves, or is on its way, or is archived."""
+    require(actor, Right.DECIDE, domain=Domain.LIFECYCLE)
     if version.stage == Stage.ARCHIVED:
         raise Conflict(_("%s is archived already.") % version)
     return move_stage(actor=actor, version=version, stage=Stage.ARCHIVED, reason=reason)

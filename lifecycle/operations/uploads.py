@@ -110,6 +110,10 @@ def _publish(
     _refuse_clash(run, path)
     before = Artifact.objects.filter(run=run, path=path).first()
     changed = before is None or before.sha256 != content.sha256
+    if before and not changed and artifact_store().exists(before.storage_key):
+        # Sent again, as clients do that had no answer: whoever reads the file now is not disturbed.
+        transaction.on_commit(lambda: artifact_store().delete(key), robust=True)
+        return before, False
     artifact, created = Artifact.objects.update_or_create(
         run=run,
         path=path,

@@ -73,10 +73,9 @@ def keep_findings(version: ModelVersion, model: CheckedModel) -> None:
 def fetch_copy(version: ModelVersion) -> Path:
     """A verified local copy of the version's files, kept under their content's hash, so that replicas load
     exactly what was approved whatever happens to the artifact store later."""
-    folder = settings.DATA_DIR / "models"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / version.content_sha256
-    with tempfile.TemporaryDirectory(dir=folder, prefix=FETCHING) as temporary:
+    path = copy_path(version.content_sha256)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=FETCHING) as temporary:
         fetched = Path(temporary) / "model"
         fetch_model(version, fetched)
         if path.exists() and not _same_files(path, fetched):
@@ -84,6 +83,11 @@ def fetch_copy(version: ModelVersion) -> Path:
         if not path.exists():
             _publish(fetched, path)
     return path
+
+
+def copy_path(content_sha256: str) -> Path:
+    """Where the verified copy of files with this content lies."""
+    return settings.DATA_DIR / "models" / content_sha256
 
 
 def _same_files(kept: Path, fetched: Path) -> bool:

@@ -88,7 +88,7 @@ def _alerts() -> list[dict[str, Any]]:
             "title": alert.title,
             "message": alert.message,
             "raised_at": alert.raised_at,
-            "url": alert.url or _page_of(alert),
+            "url": alert.page or _page_of(alert),
         }
         for alert in Alert.objects.filter(resolved_at=None, acknowledged_at=None)[:SHOWN]
     ]

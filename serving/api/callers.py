@@ -6,10 +6,11 @@ from django.http import HttpRequest, HttpResponse
 from rest_framework.authentication import CSRFCheck
 
 from core.api.authentication import SignedIn, secret_in
+from core.context import current
 from core.errors import DomainError, NotAllowed
 from core.models import User
 from core.models.access import digest
-from core.operations.access import user_of_token
+from core.operations.access import sign_in_with_token
 from core.translation import gettext as _
 
 # A token that is revoked, or a role that is taken away, counts at the latest this much later.
@@ -29,11 +30,14 @@ class TokenMemory:
         self._users: dict[str, tuple[User, float]] = {}
 
     def user_of(self, secret: str) -> User | None:
-        """The user of a token, or None. Unknown tokens are not remembered: a new one works at once."""
+        """The user of a token, or None. Unknown tokens are not remembered: a new one works at once.
+
+        Raises TooManyAttempts, as `sign_in_with_token` does.
+        """
         key, now = digest(secret), time.monotonic()
         user, until = self._users.get(key, (None, 0.0))
         if user is None or until <= now:
-            user = user_of_token(secret)
+            user = sign_in_with_token(secret=secret, address=current().address)
             self._remember(key, user, now)
         return user
 

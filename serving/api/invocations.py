@@ -11,12 +11,13 @@ from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError
-from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
+from core.bodies import MOST_DIGITS, whole_body
 from core.context import current
-from core.errors import DomainError, Invalid, NotFound, TooLarge, Unavailable
+from core.errors import DomainError, NotFound, TooLarge, Unavailable, UnsupportedMediaType
 from core.roles import Domain, Right, require
 from core.translation import gettext as _
 from serving.api.callers import caller_of
@@ -28,11 +29,8 @@ from serving.routes import RoutedTarget, routes
 logger = logging.getLogger(__name__)
 
 SCORING_TYPES = frozenset({"", "application/json", "text/csv"})
-DESCRIBING_HEADERS = ("Content-Type", "Content-Encoding")
 SAMPLE_BYTES = 64 * 1024
 LARGEST_ROW_COUNT = 2**31 - 1
-# Python refuses to read a number of thousands of digits; no length or count is longer than this.
-MOST_DIGITS = 18
 
 balancer = Balancer()
 slots = Slots(settings.WEB_THREADS)
@@ -41,11 +39,6 @@ slots = Slots(settings.WEB_THREADS)
 class MethodNotAllowed(DomainError):
     status = 405
     code = "method_not_allowed"
-
-
-class UnsupportedMediaType(DomainError):
-    status = 415
-    code = "unsupported_media_type"
 
 
 @csrf_exempt
@@ -75,7 +68,8 @@ def _predict(request: HttpRequest, model_name: str, environment: str, user_id: i
     started = time.perf_counter()
     try:
         with slots.hold((model_name, environment)):
-            body = _body(request)
+            limit = settings.SERVING_MAX_BODY_BYTES
+            body = whole_body(request, _too_large(limit), limit=limit)
             # A caller's slow connection is not the model's latency.
             started = time.perf_counter()
             target, answer = _send(target, model_name, environment, body, _passed_on(request))
@@ -107,38 +101,16 @@ def _target(model_name: str, environment: str, *, loaded_after: float | None = N
     return target
 
 
-def _body(request: HttpRequest) -> bytes:
-    """The whole body, never more of it than the limit. Raises what is wrong with it."""
-    limit = settings.SERVING_MAX_BODY_BYTES
-    length = request.META.get("CONTENT_LENGTH") or None
-    if length is not None and not length.isdecimal():
-        raise Invalid(_("Content-Length is not a number."))
-    if length is not None and (len(length) > MOST_DIGITS or int(length) > limit):
-        raise _too_large(limit)
-    try:
-        body = request.read() if length is not None else _chunked(request, limit + 1)
-    except UnreadablePostError as error:
-        raise Invalid(_("The connection broke before the body was complete.")) from error
-    if len(body) > limit:
-        raise _too_large(limit)
-    if length is not None and len(body) < int(length):
-        raise Invalid(_("The body is shorter than its Content-Length."))
-    return body
-
-
-def _chunked(request: HttpRequest, limit: int) -> bytes:
-    """A body of unknown length, which Django takes for empty; read where the server marks its end."""
-    return request.META["wsgi.input"].read(limit) if request.META.get("wsgi.input_terminated") else b""
-
-
 def _too_large(limit: int) -> TooLarge:
     return TooLarge(_("The body is over %(limit)s bytes. Send fewer rows in a request.") % {"limit": limit})
 
 
 def _passed_on(request: HttpRequest) -> dict[str, str]:
     """What the model process may know of a request: nothing that says who sent it."""
-    described = {name: request.headers[name] for name in DESCRIBING_HEADERS if name in request.headers}
-    return {"X-Request-Id": current().request_id, **described}
+    known = {"X-Request-Id": current().request_id}
+    if "Content-Type" in request.headers:
+        known["Content-Type"] = request.headers["Content-Type"]
+    return known
 
 
 def _send(
@@ -178,7 +150,7 @@ def _refuse(error: DomainError) -> JsonResponse:
     response = JsonResponse(
         {"code": error.code, "detail": error.detail, "fields": error.fields}, status=error.status
     )
-    if isinstance(error, Unavailable):
+    if error.retry_after_seconds:
         response.headers["Retry-After"] = str(error.retry_after_seconds)
     if error.status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"

@@ -287,6 +287,15 @@ def _worth_keeping(replica: Replica) -> tuple[bool, float]:
     return replica.state == READY, -replica.created_at
 
 
+def is_owned(run_dir: Path) -> bool:
+    """Whether a backend of this or another process reconciles the run directory now."""
+    try:
+        os.close(_take_owner_lock(run_dir))
+    except AlreadyOwned:
+        return True
+    return False
+
+
 def _take_owner_lock(run_dir: Path) -> int:
     lock = os.open(run_dir / ".owner.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

@@ -1,6 +1,5 @@
 """Sending a request to the replica with the least to do, and to another one when that replica dies."""
 
-import http.client
 import itertools
 import json
 import threading
@@ -8,7 +7,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from serving.gateway.connections import Connection, Pool
+from serving.gateway.connections import Connection, Pool, Unreachable
+from serving.gateway.replies import Malformed, TooLong
 
 INVOCATIONS = "/invocations"
 RETRY_AFTER_SECONDS = 1
@@ -17,9 +17,6 @@ MOST_SENDINGS = 2
 REST_SECONDS = 1.0
 # One with a full queue says so fast and so has nothing under way: it would look like the best one.
 BUSY_REST_SECONDS = 0.1
-# A model process is not trusted: it must not be able to fill the gateway's memory.
-LONGEST_ANSWER = 64 * 2**20
-PIECE = 2**20
 
 # RFC 9110 7.6.1, and what belongs to this connection rather than to the request.
 HOP_BY_HOP = frozenset(
@@ -42,10 +39,6 @@ class Answer:
 
 class Gone(Exception):
     """The replica died before its answer was complete."""
-
-
-class Unreachable(Exception):
-    """The replica refused the connection: it has not seen the request."""
 
 
 class Balancer:
@@ -168,21 +161,18 @@ class Balancer:
         timeout: float,
         retried: bool,
     ) -> Answer:
-        connection.set_timeout(timeout)
         keep = False
         try:
-            _connect(connection, address)
-            response = _post(connection, path, body, headers)
-            content = _read(response)
-            if content is None:
-                return _own_answer(
-                    502, "answer_too_large", "The model's answer is larger than 64 MiB.", retried=retried
-                )
-            keep = response.isclosed() and not response.will_close
-            return Answer(response.status, _passed_back(response.getheaders()), content, address, retried)
+            reply = connection.post(path, headers, body, timeout)
+            keep = reply.reusable
+            return Answer(reply.status, _passed_back(reply.headers), reply.body, address, retried)
+        except TooLong:
+            return _own_answer(
+                502, "answer_too_large", "The model's answer is larger than 64 MiB.", retried=retried
+            )
         except TimeoutError:
             raise
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, Malformed) as error:
             raise Gone(f"{address}: {error}") from error
         finally:
             if keep:
@@ -209,49 +199,6 @@ class Balancer:
             for old in [known for known, until in self._resting_until.items() if until < now]:
                 del self._resting_until[old]
             self._resting_until[address] = now + seconds
-
-
-def _connect(connection: Connection, address: str) -> None:
-    try:
-        if connection.http.sock is None:
-            connection.http.connect()
-    except TimeoutError:
-        raise
-    except OSError as error:
-        raise Unreachable(f"{address}: {error}") from error
-
-
-def _post(
-    connection: Connection, path: str, body: bytes, headers: list[tuple[str, str]]
-) -> http.client.HTTPResponse:
-    sender = connection.http
-    sender.putrequest("POST", connection.prefix + path, skip_accept_encoding=True)
-    for name, value in headers:
-        sender.putheader(name, value)
-    sender.putheader("Content-Length", str(len(body)))
-    sender.endheaders(body)
-    return sender.getresponse()
-
-
-def _read(response: http.client.HTTPResponse) -> bytes | None:
-    """The whole body, None if it is too large. Raises IncompleteRead if the replica died before its end."""
-    if response.chunked:
-        return _read_chunks(response)
-    if response.length is None:
-        # Its end would be the end of the connection, which a death looks like as well.
-        raise http.client.IncompleteRead(b"")
-    # Not read(limit): given a number, http.client takes fewer bytes than announced for the whole.
-    return response.read() if response.length <= LONGEST_ANSWER else None
-
-
-def _read_chunks(response: http.client.HTTPResponse) -> bytes | None:
-    # Not read(limit) either: of a chunk announced as -1 bytes long it reads all that ever comes.
-    content = bytearray()
-    while piece := response.read1(PIECE):
-        content += piece
-        if len(content) > LONGEST_ANSWER:
-            return None
-    return bytes(content)
 
 
 def _sent_on(headers: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -10,17 +10,19 @@ class RequestLog(models.Model):
     """One prediction request. Inputs and outputs are kept only for the sampled share of them."""
 
     request_id = models.CharField(_("request id"), max_length=64, db_index=True)
-    deployment_id = models.BigIntegerField()
+    deployment_id = models.BigIntegerField(_("deployment"))
     at = models.DateTimeField(_("time"), db_index=True)
     status = models.PositiveSmallIntegerField(_("status"))
     latency_ms = models.FloatField(_("latency"))
     rows = models.PositiveIntegerField(_("rows"), default=0)
     retried = models.BooleanField(_("retried"), default=False)
-    user_id = models.BigIntegerField(null=True)
+    user_id = models.BigIntegerField(_("user"), null=True)
     input = models.TextField(_("input"), blank=True)
     output = models.TextField(_("output"), blank=True)
 
     class Meta:
+        verbose_name = _("logged request")
+        verbose_name_plural = _("logged requests")
         indexes = [models.Index(fields=["deployment_id", "-at"], name="requests_by_deployment")]
 
     def __str__(self) -> str:
@@ -35,18 +37,20 @@ class RequestSums(models.Model):
     `histogram` maps a bucket of `serving.histogram` to its count; `last_at` is when the latest request ended.
     """
 
-    deployment_id = models.BigIntegerField()
-    span = models.CharField(max_length=6, choices=Span)
-    start = models.DateTimeField()
-    count = models.PositiveIntegerField(default=0)
-    errors = models.PositiveIntegerField(default=0)
-    client_errors = models.PositiveIntegerField(default=0)
-    rows = models.PositiveBigIntegerField(default=0)
-    latency_sum_ms = models.FloatField(default=0)
-    histogram = models.JSONField(default=dict)
-    last_at = models.DateTimeField()
+    deployment_id = models.BigIntegerField(_("deployment"))
+    span = models.CharField(_("span"), max_length=6, choices=Span)
+    start = models.DateTimeField(_("start"))
+    count = models.PositiveIntegerField(_("requests"), default=0)
+    errors = models.PositiveIntegerField(_("errors"), default=0)
+    client_errors = models.PositiveIntegerField(_("errors of callers"), default=0)
+    rows = models.PositiveBigIntegerField(_("rows"), default=0)
+    latency_sum_ms = models.FloatField(_("sum of latencies"), default=0)
+    histogram = models.JSONField(_("histogram of latencies"), default=dict)
+    last_at = models.DateTimeField(_("last request"))
 
     class Meta:
+        verbose_name = _("sums of requests")
+        verbose_name_plural = _("sums of requests")
         constraints = [
             models.UniqueConstraint(
                 fields=["deployment_id", "span", "start"], name="one_row_of_sums_per_span"

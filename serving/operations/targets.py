@@ -135,6 +135,23 @@ def rescale(*, deployment_id: int, scale: Scale) -> None:
         )
 
 
+def wanted_deployments() -> set[int]:
+    """The deployments that serve, or are about to."""
+    return set(Target.objects.filter(state__in=WANTED).values_list("deployment_id", flat=True))
+
+
+def relocate(*, deployment_id: int, model_path: Path) -> None:
+    """Load a deployment's model from another directory, the next time one of its replicas starts."""
+    Target.objects.filter(deployment_id=deployment_id).update(model_path=str(model_path))
+
+
+@transaction.atomic
+def forget_replicas() -> None:
+    """None of the processes that the rows tell of are here: the platform has moved. What drained is done."""
+    Replica.objects.all().delete()
+    Target.objects.filter(state=TargetState.DRAINING).update(state=TargetState.STOPPED)
+
+
 def live_model_paths() -> set[str]:
     """The model directories some target still needs."""
     return set(Target.objects.exclude(state=TargetState.STOPPED).values_list("model_path", flat=True))

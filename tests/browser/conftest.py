@@ -20,7 +20,7 @@ from tests.browser.scenes import People, Scenes
 from tests.stack import Stack
 
 OpenPage = Callable[..., Page]
-ROLES = {"vera": "viewer", "olga": "operator"}
+ROLES = {"vera": "viewer", "olga": "operator", "aron": "approver"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -4,9 +4,9 @@ import pytest
 from django.utils import timezone
 
 from core.models import Alert, AuditEvent
-from core.operations.alerts import raise_alert, resolve_alert
+from core.operations.alerts import acknowledge_alert, raise_alert, resolve_alert
 from core.roles import Domain
-from tests.factories import make_client
+from tests.factories import make_client, make_user
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/alerts"
@@ -28,6 +28,18 @@ def test_a_state_is_told_once_and_kept_up_to_date():
     alert = Alert.objects.get()
     assert (alert.severity, alert.message) == ("critical", "worse")
     assert AuditEvent.objects.filter(action="alert.raise").count() == 1
+
+
+@pytest.mark.parametrize(("severity", "waits"), [("critical", True), ("high", False), ("low", False)])
+def test_what_was_seen_waits_for_somebody_again_when_it_gets_worse(severity, waits):
+    alert = acknowledge_alert(actor=make_user("operator"), alert=raised(severity="high"), note="known")
+
+    raised(severity=severity, message="other words")
+
+    alert.refresh_from_db()
+    assert (alert.acknowledged_at is None, alert.note == "") == (waits, waits)
+    reopened = AuditEvent.objects.filter(action="alert.reopen", changes={"severity": ["high", severity]})
+    assert reopened.exists() == waits
 
 
 def test_a_state_that_comes_back_is_told_again():

@@ -1,9 +1,11 @@
 """Idempotency-Key: the same request twice is done once, and a key means one request only."""
 
+import io
 import threading
 
 import pytest
 from django.db import connection
+from django.test import Client
 
 from core.models import AuditEvent, IdempotentRequest
 from lifecycle.models import DriftEvent
@@ -110,6 +112,29 @@ def test_a_key_has_1_to_255_characters(caller, body, key):
     answer = post(caller, body, key=key)
     assert answer.status_code == 400
     assert not DriftEvent.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("who", ["a stranger", "somebody who may"])
+def test_a_key_keeps_nobody_from_writing_while_the_body_is_on_its_way(caller, body, who):
+    """On SQLite an open transaction is the one that may write."""
+    held = []
+
+    class SlowBody(io.BytesIO):
+        def read(self, size=-1):
+            held.append(connection.in_atomic_block)
+            return super().read(size)
+
+    headers = {"HTTP_IDEMPOTENCY_KEY": "k1"}
+    if who == "somebody who may":
+        headers |= {"HTTP_AUTHORIZATION": caller._credentials["HTTP_AUTHORIZATION"]}
+    sent = chunked(body)
+    sent["wsgi.input"] = SlowBody(sent["wsgi.input"].getvalue())
+    answer = Client().generic("POST", URL, **headers, **sent)
+
+    assert answer.status_code == (201 if who == "somebody who may" else 401)
+    assert held == [False] * len(held)
+    assert bool(held) == (who == "somebody who may")
 
 
 def test_a_decision_is_repeatable_too(caller, body):

@@ -15,8 +15,8 @@ import pytest
 import requests
 from django.core.management import CommandError, call_command
 
-from core.management.commands.prepare_start import MARK
 from core.models import Heartbeat
+from core.supervised import MARK
 from tests.stack import ROOT, Stack, free_port, wait_until
 
 

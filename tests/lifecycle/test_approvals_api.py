@@ -117,6 +117,23 @@ class TestFourEyes:
         )
 
 
+def test_files_that_changed_are_approved_by_who_says_which_they_looked_at(version):
+    """An author could change them, tick the list again, and wait for somebody who had looked before."""
+    looked_at = version.content_sha256
+    make_file(version.run, "model/model.skops", "other weights", actor=version.created_by)
+    version.checklist.update(status="approved")
+    approver = make_client("approver")
+
+    unsaid = approver.post(at(version, "approve"))
+    before = approver.post(at(version, "approve"), {"content_sha256": looked_at})
+    now_shown = approver.get(at(version, "")).data["content_sha256"]
+    after = approver.post(at(version, "approve"), {"content_sha256": now_shown})
+
+    assert (unsaid.status_code, unsaid.data["code"]) == (409, "content_sha256_required")
+    assert (before.status_code, before.data["code"]) == (409, "conflict")
+    assert (after.status_code, now(version).approved_sha256) == (200, now_shown)
+
+
 def test_a_service_account_of_somebody_else_may_decide(version):
     robot = make_user("approver", owner=make_user("viewer"))
     assert make_client(user=robot).post(at(version, "approve")).status_code == 200
@@ -353,7 +370,7 @@ def test_approving_again_ends_the_alert(version):
     make_file(version.run, "model/model.skops", "swapped")
     assert approver.post(at(version, "approve")).status_code == 409
     version.checklist.update(status="approved")
-    approver.post(at(version, "approve"))
+    approver.post(at(version, "approve"), {"content_sha256": now(version).content_sha256})
     assert now(version).status == "registered"
     assert Alert.objects.get().resolved_at
 

@@ -159,3 +159,13 @@ def test_chunks_read_as_a_file(size):
         parts.append(part)
     assert b"".join(parts) == b"abcdefgh"
     assert size < 0 or {len(part) for part in parts[:-1]} <= {size}
+
+
+def test_a_store_is_empty_until_something_lies_in_it(store):
+    assert store.is_empty()
+
+    store.write("run/file", [b"content"])
+    assert not store.is_empty()
+
+    store.delete("run/file")
+    assert store.is_empty(), "folders are nothing"

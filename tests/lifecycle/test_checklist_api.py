@@ -146,3 +146,15 @@ def test_ticks_by_patch_are_all_or_nothing(version):
     assert answer.status_code == 404
     item.refresh_from_db()
     assert item.status == "pending"
+
+
+def test_a_patch_ticks_each_item_once_and_not_without_end(version):
+    scientist, item = make_client("scientist"), version.checklist.first()
+    tick = {"id": item.pk, "status": "approved"}
+
+    twice = scientist.patch(f"{URL}/{version.model.name}/1", {"approval_checklist": [tick, tick]})
+    many = scientist.patch(f"{URL}/{version.model.name}/1", {"approval_checklist": [tick] * 101})
+
+    assert (twice.status_code, set(twice.data["fields"])) == (400, {"approval_checklist"})
+    assert many.status_code in (400, 413)
+    assert version.checklist.filter(status="pending").count() == version.checklist.count()

@@ -801,6 +801,17 @@ def test_pushes_follow_the_table_of_moves(operator):
     assert status_of(deployment) == "validating"
 
 
+def test_what_is_served_elsewhere_goes_live_as_what_was_asked_for(operator):
+    deployment = make_external(status="deploying")
+    type(deployment.model_version).objects.filter(pk=deployment.model_version_id).update(
+        content_sha256="f" * 64, approved_sha256="f" * 64
+    )
+    answer = operator.patch(at(deployment), {"status": "active"})
+    assert answer.status_code == 409
+    assert "changed since this deployment was asked for" in answer.data["detail"]
+    assert status_of(deployment) == "deploying"
+
+
 def test_a_failure_elsewhere_says_why(operator):
     shown = push(operator, make_external(status="deploying"), status="failed", reason="no capacity")
     assert (shown["status"], shown["error_message"]) == ("failed", "no capacity")

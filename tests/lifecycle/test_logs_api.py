@@ -43,6 +43,20 @@ def test_plain_text_is_a_line_a_line(scientist, url):
     assert [line["message"] for line in scientist.get(url).data["results"]] == ["하나", "two", "", "four"]
 
 
+def test_plain_text_may_carry_an_idempotency_key(scientist, run, url):
+    for _ in range(2):
+        response = scientist.generic(
+            "POST", url, b"one\ntwo\n", content_type="text/plain", headers={"Idempotency-Key": "once"}
+        )
+        assert response.status_code == 201
+    assert run.log_lines.count() == 2
+
+
+def test_a_year_has_four_digits_however_long_ago(scientist, url):
+    scientist.post(url, {"lines": [{"message": "long ago", "at": "0452-11-02T16:35:27Z"}]})
+    assert scientist.get(url).data["results"][0]["at"] == "0452-11-02T16:35:27.000000Z"
+
+
 def test_a_reader_continues_after_the_last_line_it_saw(scientist, url):
     scientist.post(url, {"lines": [{"message": str(number)} for number in range(5)]})
     first = scientist.get(f"{url}?limit=2").data

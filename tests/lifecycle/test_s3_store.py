@@ -160,3 +160,11 @@ def test_the_api_says_when_the_bucket_is_missing(endpoint, settings):
     assert response.status_code == 503
     assert "nowhere" in response.data["detail"]
     assert response["Retry-After"]
+
+
+def test_a_store_is_empty_while_nothing_lies_under_its_prefix(store, client):
+    client.put_object(Bucket=BUCKET, Key="some/prefix-of-others/file", Body=b"theirs")
+    assert store.is_empty()
+
+    store.write("run/file", [b"content"])
+    assert not store.is_empty()

@@ -231,7 +231,9 @@ class Caller:
             "Authorization": f"Bearer {platform.viewer_token}",
             "Content-Type": "application/json",
         }
-        self._http = http.client.HTTPConnection(urlsplit(platform.stack.url).netloc, timeout=60)
+        address = urlsplit(platform.stack.url)
+        connection = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
+        self._http = connection(address.netloc, timeout=60)
 
     def __enter__(self) -> "Caller":
         return self

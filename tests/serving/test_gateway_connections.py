@@ -178,7 +178,7 @@ def test_headers_of_the_connection_are_passed_on_in_neither_direction(balancer, 
 def test_a_header_with_a_line_break_is_refused_and_counts_nowhere(balancer, make_replica):
     replica = make_replica()
 
-    with pytest.raises(ValueError, match="Invalid header value"):
+    with pytest.raises(ValueError, match="Invalid header"):
         send(balancer, replica, headers={"X-Request-Id": "a\r\nX-Evil: 1"})
 
     assert replica.seen == []
@@ -300,22 +300,80 @@ def test_chunks_that_end_early_are_not_taken_for_a_whole_answer(balancer, make_r
     assert send(balancer, make_replica(half_the_chunks)).status == 503
 
 
-def test_a_chunk_that_claims_to_be_shorter_than_nothing_does_not_fill_the_memory(
-    balancer, make_replica, monkeypatch
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        pytest.param(b"Transfer-Encoding: chunked\r\n\r\n-1\r\n", id="a chunk shorter than nothing"),
+        pytest.param(b"X-Header: ", id="a header"),
+        pytest.param(b"Transfer-Encoding: chunked\r\n\r\n0\r\nX-Trailer: ", id="a trailer"),
+    ],
+)
+def test_what_has_no_end_and_is_no_body_is_given_up_before_it_fills_the_memory(
+    balancer, make_replica, beginning
 ):
-    monkeypatch.setattr("serving.gateway.balancer.LONGEST_ANSWER", 2**20)
     swallowed = []
 
     def without_end(handler: Replica) -> None:
         handler.close_connection = True
-        handler.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n")
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\n" + beginning)
         with contextlib.suppress(OSError):
             for _ in range(64):
                 handler.wfile.write(b"x" * 2**20)
                 swallowed.append(1)
 
+    assert send(balancer, make_replica(without_end)).status == 503
+    assert len(swallowed) < 8
+
+
+def test_a_body_without_end_is_given_up_at_the_longest_that_is_read(balancer, make_replica, monkeypatch):
+    monkeypatch.setattr("serving.gateway.replies.LONGEST_REPLY", 2**20)
+    swallowed = []
+
+    def without_end(handler: Replica) -> None:
+        handler.close_connection = True
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        with contextlib.suppress(OSError):
+            for _ in range(64):
+                handler.wfile.write(b"100000\r\n" + b"x" * 2**20 + b"\r\n")
+                swallowed.append(1)
+
     assert send(balancer, make_replica(without_end)).status == 502
     assert len(swallowed) < 8
+
+
+def test_an_interim_answer_is_not_taken_for_the_answer(balancer, make_replica):
+    def after_an_interim_one(handler: Replica) -> None:
+        handler.wfile.write(b"HTTP/1.1 103 Early Hints\r\nX-Early: 1\r\n\r\n")
+        handler.answer()
+
+    answer = send(balancer, make_replica(after_an_interim_one))
+
+    assert (answer.status, answer.body) == (200, b'{"predictions": [1]}')
+    assert "X-Early" not in dict(answer.headers)
+
+
+def test_a_second_answer_is_never_given_to_the_next_caller(balancer, make_replica):
+    def twice(handler: Replica) -> None:
+        handler.answer(body=b"%d" % len(replica.seen))
+        time.sleep(0.05)
+        with contextlib.suppress(OSError):
+            handler.answer(body=b"of somebody else")
+
+    replica = make_replica(twice)
+    answers = []
+    for _ in range(3):
+        answers.append(send(balancer, replica).body)
+        time.sleep(0.1)
+
+    assert answers == [b"1", b"2", b"3"]
+
+
+def test_an_answer_that_is_not_http_is_tried_at_another_replica(balancer, make_replica):
+    talking, healthy = make_replica(lambda handler: handler.wfile.write(b"hello\r\n")), make_replica()
+
+    answers = [send(balancer, talking, healthy) for _ in range(2)]
+
+    assert {answer.body for answer in answers} == {b'{"predictions": [1]}'}
 
 
 def test_a_socket_nobody_listens_on_is_refused_and_another_replica_answers(balancer, make_replica):
@@ -432,7 +490,7 @@ def test_a_replica_that_stays_silent_is_a_504_and_its_connection_is_not_used_aga
 
 
 def test_an_answer_too_large_for_the_gateway_is_refused(balancer, make_replica, monkeypatch):
-    monkeypatch.setattr("serving.gateway.balancer.LONGEST_ANSWER", 10)
+    monkeypatch.setattr("serving.gateway.replies.LONGEST_REPLY", 10)
 
     assert send(balancer, make_replica()).status == 502
 
@@ -447,8 +505,7 @@ def test_idle_connections_are_bounded_and_those_of_gone_replicas_are_dropped(mak
     pool, replica = Pool(), make_replica()
     connections = [pool.take(replica.address) for _ in range(IDLE_PER_ADDRESS + 5)]
     for connection in connections:
-        connection.set_timeout(1.0)
-        connection.http.connect()
+        connection.connect(1.0)
         pool.give_back(replica.address, connection)
     assert sum(connection.usable() for connection in connections) == IDLE_PER_ADDRESS
 
@@ -456,8 +513,7 @@ def test_idle_connections_are_bounded_and_those_of_gone_replicas_are_dropped(mak
     time.sleep(0.1)
     other = make_replica()
     last = pool.take(other.address)
-    last.set_timeout(1.0)
-    last.http.connect()
+    last.connect(1.0)
     pool.give_back(other.address, last)
 
     assert not any(connection.usable() for connection in connections)
@@ -468,8 +524,7 @@ def test_idle_connections_are_bounded_and_those_of_gone_replicas_are_dropped(mak
 def test_a_forked_process_starts_with_connections_of_its_own(make_replica):
     pool, replica = Pool(), make_replica()
     connection = pool.take(replica.address)
-    connection.set_timeout(1.0)
-    connection.http.connect()
+    connection.connect(1.0)
     pool.give_back(replica.address, connection)
 
     child = os.fork()

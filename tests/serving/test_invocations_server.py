@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from serving.gateway.connections import UnixConnection
 from serving.models import Endpoint, Replica, RequestLog, Target
 from tests.factories import make_token, make_user
 from tests.serving.local_backends import make_spec, running_backend, wait_until, wait_until_ready
+from tests.serving.model_process import UnixConnection
 from tests.serving.same_database import start_python
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -172,4 +172,4 @@ def test_an_owner_starts_with_a_fork_server_of_its_own_release(backend, model):
         backend.ensure(make_spec("1", model.path), 1)
         wait_until_ready(backend, "1")
 
-        assert not psutil.pid_exists(earlier.pid)
+        wait_until(lambda: not psutil.pid_exists(earlier.pid))

@@ -162,7 +162,7 @@ def test_a_process_that_does_not_answer_any_more_is_killed_and_started_again(bac
     wait_until(lambda: the_replica(backend, only).pid not in (frozen, None))
     wait_until_ready(backend, only)
     assert "did not answer" in the_replica(backend, only).message
-    assert not psutil.pid_exists(frozen)
+    wait_until(lambda: not psutil.pid_exists(frozen))
 
 
 def test_a_model_that_hangs_in_predict_is_replaced_and_the_request_is_answered(backend, hanging_model, only):

@@ -13,8 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connection
 
 from core.models import Heartbeat
-
-MARK = "SUPERVISED_DATA_DIR"
+from core.supervised import running_here
 
 
 class Command(BaseCommand):
@@ -31,7 +30,7 @@ class Command(BaseCommand):
         Heartbeat.objects.all().delete()
 
     def _refuse_second_start(self) -> None:
-        running = list(_supervised_here())
+        running = list(running_here())
         if running:
             numbers = " ".join(str(process.pid) for process in running)
             raise CommandError(
@@ -71,15 +70,6 @@ class Command(BaseCommand):
         shutil.rmtree(settings.STATIC_ROOT, ignore_errors=True)
         call_command("collectstatic", interactive=False, verbosity=0)
         record.write_text(listed)
-
-
-def _supervised_here() -> Iterator[psutil.Process]:
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(MARK) == str(settings.DATA_DIR) and process.pid != os.getpid():
-                yield process
-        except psutil.Error:
-            continue  # ended meanwhile, or somebody else's: not one that this user started
 
 
 def _listener(port: int) -> str:

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from core.api.serializers import Number, StrictSerializer, Tags, Username
@@ -51,6 +52,8 @@ class ExperimentSerializer(serializers.ModelSerializer):
     """`metrics` and `duration_seconds` are those of the run that completed last."""
 
     owner = Username()
+    tags = Tags()
+    metadata = Metadata()
     metrics = serializers.SerializerMethodField()
     duration_seconds = serializers.SerializerMethodField()
 
@@ -70,6 +73,7 @@ class ExperimentSerializer(serializers.ModelSerializer):
             "updated_at",
         ]
 
+    @extend_schema_field(MetricSerializer(many=True))
     def get_metrics(self, experiment: Experiment) -> list[dict[str, Any]]:
         run = self.latest(experiment)
         return MetricSerializer(run.metrics.all(), many=True).data if run else []
@@ -96,6 +100,7 @@ class BestSerializer(serializers.ModelSerializer):
         model = RunMetric
         fields = ["metric_name", "dataset", "value", "best_is", "run_id", "run_name"]
 
+    @extend_schema_field(serializers.ChoiceField(choices=["lowest", "highest"]))
     def get_best_is(self, metric: RunMetric) -> str:
         return "lowest" if is_lower_better(metric.name) else "highest"
 
@@ -121,9 +126,11 @@ class ExperimentDetailSerializer(ExperimentSerializer):
             "artifacts",
         ]
 
+    @extend_schema_field(serializers.DictField(child=serializers.IntegerField()))
     def get_run_counts(self, experiment: Experiment) -> dict[str, int]:
         return run_counts(experiment)
 
+    @extend_schema_field(BestSerializer(many=True))
     def get_best_runs(self, experiment: Experiment) -> list[dict[str, Any]]:
         return BestSerializer(best_metrics(experiment), many=True).data
 
@@ -131,15 +138,18 @@ class ExperimentDetailSerializer(ExperimentSerializer):
         run = self.latest(experiment)
         return run.run_id if run else None
 
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
     def get_completed_at(self, experiment: Experiment) -> str | None:
         run = self.latest(experiment)
         return serializers.DateTimeField().to_representation(run.completed_at) if run else None
 
+    @extend_schema_field(LogLineSerializer(many=True))
     def get_logs(self, experiment: Experiment) -> list[dict[str, Any]]:
         run = self.latest(experiment)
         lines = run.log_lines.order_by("-id")[:LOG_LINES_SHOWN] if run else []
         return LogLineSerializer(reversed(lines), many=True).data
 
+    @extend_schema_field(ArtifactSerializer(many=True))
     def get_artifacts(self, experiment: Experiment) -> list[dict[str, Any]]:
         run = self.latest(experiment)
         files = run.artifacts.select_related("run")[:ARTIFACTS_SHOWN] if run else []
@@ -147,7 +157,9 @@ class ExperimentDetailSerializer(ExperimentSerializer):
 
 
 class ExperimentChange(StrictSerializer):
-    name = serializers.CharField(required=False, max_length=MAX_EXPERIMENT_NAME)
+    example: dict[str, Any] = {"description": "Progression after one year.", "tags": {"team": "risk"}}
+
+    name = serializers.CharField(required=False, trim_whitespace=False, max_length=MAX_EXPERIMENT_NAME)
     description = serializers.CharField(required=False, allow_blank=True, max_length=100_000)
     tags = Tags(required=False)
     metadata = Metadata(required=False)
@@ -160,4 +172,6 @@ class ExperimentChange(StrictSerializer):
 
 
 class ExperimentInput(ExperimentChange):
-    name = serializers.CharField(max_length=MAX_EXPERIMENT_NAME)
+    example = {"name": "diabetes", **ExperimentChange.example}
+
+    name = serializers.CharField(trim_whitespace=False, max_length=MAX_EXPERIMENT_NAME)

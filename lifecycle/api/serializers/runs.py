@@ -5,11 +5,13 @@ from typing import Any
 
 from django.conf import settings
 from django.urls import reverse
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from core.api.serializers import Number, StrictSerializer, Tags, Username
 from core.errors import Invalid
 from core.translation import gettext as _
+from lifecycle.api.base import Paged, Parameters
 from lifecycle.models import Artifact, MetricPoint, Run, RunLogLine, RunMetric, RunParameter
 from lifecycle.names import MAX_KEY, check_key
 from lifecycle.operations.metrics import LARGEST_STEP, SMALLEST_STEP
@@ -17,7 +19,6 @@ from lifecycle.states import RunStatus
 
 MAX_NAME = 500
 MAX_LINE = 10_000
-MAX_AT_ONCE = 1000
 LEVELS = ["debug", "info", "warning", "error", "critical"]
 
 
@@ -82,18 +83,24 @@ class PointInput(StrictSerializer):
 
 
 class MetricsInput(StrictSerializer):
+    example = {
+        "metrics": [
+            {"metric_name": "loss", "value": 0.62, "step": 1},
+            {"metric_name": "accuracy", "value": 0.9432, "dataset": "test", "step": 1},
+        ]
+    }
+
     metrics = PointInput(many=True, allow_empty=False)
 
 
 class ArtifactSerializer(serializers.ModelSerializer):
-    uri = serializers.SerializerMethodField()
+    uri = serializers.SerializerMethodField(help_text="Where to download it.")
 
     class Meta:
         model = Artifact
         fields = ["name", "path", "uri", "artifact_type", "size_bytes", "sha256"]
 
     def get_uri(self, artifact: Artifact) -> str:
-        """Where to download it."""
         return download_uri(artifact.run.run_id, artifact.path)
 
 
@@ -132,6 +139,7 @@ class RunSerializer(serializers.ModelSerializer):
             "updated_at",
         ]
 
+    @extend_schema_field(Tags())
     def get_tags(self, run: Run) -> dict[str, str]:
         return {tag.name: tag.value for tag in run.tag_rows.all()}
 
@@ -139,10 +147,16 @@ class RunSerializer(serializers.ModelSerializer):
 class RunChange(StrictSerializer):
     """What a PATCH may hold; a POST takes the same and says which experiment."""
 
+    example: dict[str, Any] = {
+        "status": "completed",
+        "metrics": [{"metric_name": "accuracy", "value": 0.9432, "dataset": "test"}],
+        "tags": {"team": "risk"},
+    }
+
     name = serializers.CharField(required=False, allow_blank=True, max_length=MAX_NAME)
     status = serializers.ChoiceField(required=False, choices=RunStatus.choices)
     completed_at = serializers.DateTimeField(required=False)
-    parameters = ParameterInput(many=True, required=False, max_length=MAX_AT_ONCE)
+    parameters = ParameterInput(many=True, required=False)
     metrics = PointInput(many=True, required=False)
     tags = Tags(required=False)
     dataset_name = serializers.CharField(required=False, allow_blank=True, max_length=250)
@@ -151,23 +165,21 @@ class RunChange(StrictSerializer):
 
 
 class RunInput(RunChange):
+    example = {
+        "experiment_name": "diabetes",
+        "name": "ridge",
+        "parameters": [{"name": "alpha", "value": "1.0"}],
+        "dataset_name": "diabetes",
+        "dataset_version": "2026-03",
+    }
+
     experiment_name = serializers.CharField(max_length=500)
     started_at = serializers.DateTimeField(required=False)
 
 
-class CompareInput(StrictSerializer):
-    run_ids = serializers.ListField(child=serializers.CharField(max_length=32), min_length=2, max_length=50)
-    metric_names = serializers.ListField(child=Key(), required=False, min_length=1, max_length=50)
-    max_points = serializers.IntegerField(required=False, min_value=4, max_value=2000)
-
-    def validate_run_ids(self, run_ids: list[str]) -> list[str]:
-        if len(set(run_ids)) < len(run_ids):
-            raise serializers.ValidationError(_("Each run is compared once."))
-        return run_ids
-
-
 class LogLineSerializer(serializers.ModelSerializer):
     class Meta:
+        ref_name = "RunLogLine"
         model = RunLogLine
         fields = ["id", "at", "level", "message"]
 
@@ -179,4 +191,41 @@ class LineInput(StrictSerializer):
 
 
 class LinesInput(StrictSerializer):
+    example = {"lines": [{"message": "epoch 1: loss 0.62", "level": "info"}]}
+
     lines = LineInput(many=True, allow_empty=False)
+
+
+class MetricsLoggedSerializer(serializers.Serializer):
+    logged = serializers.IntegerField()
+
+
+class LinesLoggedSerializer(serializers.Serializer):
+    logged = serializers.IntegerField()
+    last_id = serializers.IntegerField(help_text="Of the last line of the run's log.")
+
+
+@extend_schema_serializer(many=False)
+class RunLogLinesSerializer(serializers.Serializer):
+    results = LogLineSerializer(many=True)
+    after = serializers.IntegerField(help_text="What to ask with as `after` for the lines that follow.")
+
+
+class HistoryQuery(Paged):
+    key = serializers.CharField(required=False)
+    dataset = serializers.CharField(required=False, allow_blank=True)
+    max_points = serializers.IntegerField(required=False, min_value=4, max_value=5000)
+
+    def validate(self, asked: dict[str, Any]) -> dict[str, Any]:
+        if "max_points" in asked and "key" not in asked:
+            raise serializers.ValidationError({"max_points": _("Name the metric to downsample with “key”.")})
+        if "max_points" in asked and {"limit", "offset"} & set(asked):
+            raise serializers.ValidationError(
+                {"max_points": _("A downsampled history is not paged: give one or the other.")}
+            )
+        return asked
+
+
+class LinesQuery(Parameters):
+    after = serializers.IntegerField(default=0, min_value=0, max_value=2**63 - 1)
+    limit = serializers.IntegerField(default=1000, min_value=1, max_value=1000)

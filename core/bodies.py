@@ -1,0 +1,94 @@
+"""Request bodies: whole ones up to a limit, and files read piece by piece, never whole in memory."""
+
+from collections.abc import Iterator
+from io import BytesIO
+
+from django.conf import settings
+from django.http import HttpRequest
+
+from core.errors import Invalid, TooLarge, UnsupportedMediaType
+from core.translation import gettext as _
+
+CHUNK_BYTES = 1024 * 1024
+# Python refuses to read a number of thousands of digits; no length is longer than this.
+MOST_DIGITS = 18
+
+
+def body_length(request: HttpRequest) -> int | None:
+    """What Content-Length says; None for a chunked body. Raises Invalid when the end of the body cannot be
+    known, TooLarge for a length that no body has, UnsupportedMediaType for a compressed body: what it would
+    become cannot be known, so nothing here inflates one.
+    """
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType(_("Send the body without a Content-Encoding."))
+    text = request.META.get("CONTENT_LENGTH") or ""
+    if text.isascii() and text.isdigit():
+        if len(text) > MOST_DIGITS:
+            raise TooLarge(_("The request body is over the size this server takes."))
+        return int(text)
+    if text or not request.META.get("wsgi.input_terminated"):
+        raise Invalid(_("Send a Content-Length header."), code="length_required")
+    return None
+
+
+def body_chunks(request: HttpRequest) -> Iterator[bytes]:
+    """The raw body, read from the server as it is asked for.
+
+    Django's own reader takes a chunked body for an empty one, so this reads the server's stream itself. It
+    ends early when the sender does; whoever knows the length has to compare. Raises Invalid when the
+    connection breaks, or its chunks are malformed.
+    """
+    stream, left = request.META["wsgi.input"], body_length(request)
+    while left is None or left > 0:
+        try:
+            chunk = stream.read(CHUNK_BYTES if left is None else min(CHUNK_BYTES, left))
+        except OSError as error:
+            raise cut_short() from error
+        if not chunk:
+            return
+        left = None if left is None else left - len(chunk)
+        yield chunk
+
+
+def whole_body(request: HttpRequest, too_large: TooLarge, *, limit: int) -> bytes:
+    """The body, never more of it than `limit` bytes. Raises `too_large` beyond, without reading what is
+    announced as larger, and Invalid when the body is not whole.
+    """
+    length = body_length(request)
+    if length is not None and length > limit:
+        raise too_large
+    content = bytearray()
+    for chunk in body_chunks(request):
+        content += chunk
+        if len(content) > limit:
+            raise too_large
+    if length is not None and len(content) < length:
+        raise cut_short()
+    return bytes(content)
+
+
+def hold_body(request: HttpRequest) -> None:
+    """Take in the body, so that parsers find it whole: Django takes a chunked one for an empty one, and one
+    that was cut short for a shorter one.
+
+    Raises TooLarge over API_MAX_BODY_BYTES, Invalid when it is not whole.
+    """
+    if not request.META.get("CONTENT_LENGTH") and "Transfer-Encoding" not in request.headers:
+        return
+    if request._read_started:  # type: ignore[attr-defined]  # a form, which the check of its CSRF token has read
+        return
+    too_large = TooLarge(_("The request body is over the size this server takes."))
+    content = whole_body(request, too_large, limit=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+    request._stream = BytesIO(content)  # type: ignore[attr-defined]
+    request.META["CONTENT_LENGTH"] = str(len(content))
+
+
+def refuse_cut_short(request: HttpRequest) -> None:
+    """Raise Invalid for a form of which only a part arrived: Django would take it for all that was said."""
+    length = body_length(request) if request.META.get("CONTENT_LENGTH") else None
+    if request.content_type == "application/x-www-form-urlencoded" and len(request.body) < (length or 0):
+        raise cut_short()
+
+
+def cut_short() -> Invalid:
+    return Invalid(_("The connection broke before the body was complete. Nothing was kept."))

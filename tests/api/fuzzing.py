@@ -1,0 +1,67 @@
+"""Schemathesis over a running platform: everything the schema allows, and much that it forbids."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+CHECKS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "unsupported_method",
+    "missing_required_header",
+)
+
+
+def leading_somewhere(schema: dict[str, Any], seeds: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The schema with path parameters that are there, so that requests get past 404."""
+    for operations in schema["paths"].values():
+        for operation in operations.values():
+            known = seeds.get(operation["tags"][0], {})
+            for parameter in operation.get("parameters", []):
+                if parameter.get("in") == "path" and parameter["name"] in known:
+                    value = known[parameter["name"]]
+                    parameter["schema"], parameter["example"] = {"enum": [value]}, value
+    return schema
+
+
+def fuzz(
+    schema: dict[str, Any],
+    *,
+    url: str,
+    folder: Path,
+    headers: dict[str, str],
+    examples: int,
+    options: tuple[str, ...] = (),
+) -> str:
+    """Ask each operation of the schema; returns what was found wrong, or "" when nothing was."""
+    file = folder / "schema.json"
+    file.write_text(json.dumps(schema))
+    command = [
+        str(Path(sys.executable).with_name("schemathesis")),
+        "run",
+        str(file),
+        f"--url={url}",
+        f"--checks={','.join(CHECKS)}",
+        f"--max-examples={examples}",
+        "--phases=examples,coverage,fuzzing",
+        "--continue-on-failure",
+        "--no-shrink",
+        "--workers=2",
+        "--warnings=off",
+        *(f"--header={name}: {value}" for name, value in headers.items()),
+        *options,
+    ]
+    # Elsewhere, because it keeps a folder of what it found.
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(folder), "NO_COLOR": "1"},
+    )
+    return "" if done.returncode == 0 else done.stdout + done.stderr
