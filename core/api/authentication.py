@@ -24,7 +24,7 @@ def secret_in(header: str) -> str | None:
         try:
             decoded = base64.b64decode(rest.strip(), validate=True).decode()
         except (binascii.Error, UnicodeDecodeError) as error:
-            raise ValueError("The Basic credentials are not valid Base64.") from error
+            raise ValueError(_("The Basic credentials are not valid Base64.")) from error
         return decoded.partition(":")[2]
     return None
 

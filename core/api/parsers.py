@@ -7,6 +7,8 @@ from typing import Any, NoReturn
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 
+from core.translation import gettext as _
+
 # Far more than any request of ours needs, and far from where Python's own stack ends.
 MOST_LEVELS = 100
 
@@ -24,13 +26,13 @@ class StrictJSONParser(JSONParser):
                 parse_constant=_refuse_constant,
             )
         except JSONDecodeError as error:
-            raise ParseError(f"This is not JSON: {error}.") from error
+            raise ParseError(_("This is not JSON: %s.") % error) from error
         except UnicodeDecodeError as error:
-            raise ParseError("JSON is UTF-8, and this is not.") from error
+            raise ParseError(_("JSON is UTF-8, and this is not.")) from error
         except RecursionError as error:
             raise _too_deep() from error
         except ValueError as error:  # Python reads no number of thousands of digits
-            raise ParseError("A number has too many digits.") from error
+            raise ParseError(_("A number has too many digits.")) from error
         if _is_deep(content):
             raise _too_deep()
         return content
@@ -42,12 +44,14 @@ def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(content) < len(pairs):
         names = [name for name, _value in pairs]
         twice = next(name for name in content if names.count(name) > 1)
-        raise ParseError(f"“{twice}” is given twice in one object. Give it once.")
+        raise ParseError(_("“%s” is given twice in one object. Give it once.") % twice)
     return content
 
 
 def _refuse_constant(word: str) -> NoReturn:
-    raise ParseError(f"JSON has no word {word}. Send it as text where a field takes it: “{word}”.")
+    raise ParseError(
+        _("JSON has no word %(word)s. Send it as text where a field takes it: “%(word)s”.") % {"word": word}
+    )
 
 
 def _is_deep(content: Any) -> bool:
@@ -65,4 +69,4 @@ def _is_deep(content: Any) -> bool:
 
 
 def _too_deep() -> ParseError:
-    return ParseError(f"The JSON is nested too deeply: at most {MOST_LEVELS} levels.")
+    return ParseError(_("The JSON is nested too deeply: at most %d levels.") % MOST_LEVELS)

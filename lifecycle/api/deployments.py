@@ -16,6 +16,7 @@ from rest_framework.request import Request
 from core.api.filters import WholeNumberFilter
 from core.api.views import Listed, Response
 from core.errors import Invalid
+from core.translation import gettext
 from lifecycle.api.base import LifecycleResource, Parameters
 from lifecycle.api.deployment_serializers import (
     DeploymentChange,
@@ -166,9 +167,8 @@ class DeploymentViewSet(Listed, LifecycleResource):
         wanted, reason = data.pop("status", ""), data.pop("reason", "")
         pushed = {name: data.pop(name) for name in PUSHED if name in data}
         if reason and not (wanted or pushed):
-            raise Invalid(
-                "A reason goes with a change of status, health or metrics.", fields={"reason": "unused"}
-            )
+            unused = gettext("A reason goes with a change of status, health or metrics.")
+            raise Invalid(unused, fields={"reason": unused})
         deployments.update(actor=request.user, deployment=deployment, **data)
         if (
             deployment.is_external

@@ -5,6 +5,8 @@ from typing import Any
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 
+from core.translation import gettext as _
+
 
 class LinesParser(BaseParser):
     """Plain text, a log line a line: `command | curl --data-binary @- -H 'Content-Type: text/plain' …`."""
@@ -16,5 +18,5 @@ class LinesParser(BaseParser):
             # Not from `stream`: once somebody read the body, as an Idempotency-Key makes sure, that is a plain buffer.
             text = (parser_context or {})["request"]._request.body.decode()
         except UnicodeDecodeError as error:
-            raise ParseError("The text is not UTF-8.") from error
+            raise ParseError(_("The text is not UTF-8.")) from error
         return {"lines": [{"message": line} for line in text.splitlines()]}
