@@ -19,6 +19,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from core.admin.actions import RowActions, actor_of
 from core.admin.columns import unstyled
+from core.admin.paging import KeysFirstPaginator
 from core.errors import DomainError
 from core.roles import Domain, Right, may
 
@@ -56,6 +57,7 @@ class PlatformAdmin(RowActions):
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
     list_per_page = 50
+    paginator = KeysFirstPaginator
     list_max_show_all = 0
     list_filter_submit = True
     list_fullwidth = True
