@@ -11,15 +11,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings as site
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Group, Permission
+from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from core.models import AuditEvent, User
 from core.operations.backups import take
@@ -28,6 +33,7 @@ from core.supervised import MARK
 from lifecycle.artifact_store import artifact_store
 from lifecycle.models import Artifact, Deployment
 from serving.backends.run_directory import short_run_directory
+from serving.models import Target
 from tests.every_row import every_row
 from tests.everything import make_everything, put_behind_an_endpoint
 from tests.factories import make_deployment, make_file, make_registered
@@ -78,6 +84,25 @@ class Moved:
     said: str
 
 
+def make_every_table() -> Deployment:
+    """Something in Django's own tables too, and what was under way when the machine was lost; returns what serves."""
+    made, now, days = make_everything(), timezone.now(), timedelta(days=3)
+    made.author.user_permissions.add(Permission.objects.first())
+    Group.objects.get(name="scientist").permissions.add(Permission.objects.last())
+    Session.objects.create(session_key="k", session_data="signed", expire_date=now)
+    LogEntry.objects.create(user=made.author, object_repr="somebody", action_flag=2)
+    put_behind_an_endpoint(made.deployment)
+    Target.objects.filter(endpoint__environment="production").update(state="draining")
+    make_deployment(
+        model_version=made.approved,
+        status="validating",
+        environment="staging",
+        stage_started_at=now - days,
+        lease_expires_at=now + days,
+    )
+    return made.deployment
+
+
 @pytest.fixture(scope="module")
 def moved(django_db_setup, django_db_blocker) -> Iterator[Moved]:
     """Taken and restored once for all that look at the outcome. Snapshots are of what was committed."""
@@ -85,7 +110,7 @@ def moved(django_db_setup, django_db_blocker) -> Iterator[Moved]:
         folder = Path(name)
         usual, site.ARTIFACT_ROOT = site.ARTIFACT_ROOT, str(folder / "artifacts")
         try:
-            deployment = make_everything()
+            deployment = make_every_table()
             rows, archive, place = every_row(), backup(folder), Stack(folder / "place")
         finally:
             site.ARTIFACT_ROOT = usual
@@ -130,7 +155,8 @@ def test_what_served_gets_its_verified_copy_in_the_new_place(moved):
     targets = ask(
         moved.place, "list(Target.objects.order_by('pk').values_list('state', 'weight', 'model_path'))"
     )
-    assert targets == [["serving", 100, str(copy)], ["stopped", 0, f"/somewhere/else/models/{content}"]]
+    ended = ["stopped", 0, f"/somewhere/else/models/{content}"]
+    assert targets == [ended, ended, ["serving", 100, str(copy)]]
 
 
 def test_processes_of_the_old_place_are_forgotten(moved):
