@@ -124,7 +124,7 @@ TAKEN = [
         "upload_artifact",  # bytes
         "create_token",  # by session: below
         "revoke_token",
-        "rollback_deployment",  # needs a history: tests/lifecycle/test_deployments_api.py
+        "rollback_deployment",  # needs a history: tests/lifecycle/test_deployment_changes_api.py
     )
 ]
 
