@@ -1,72 +1,120 @@
-"""A platform with something in every table."""
+"""One row of every noun, telling of one another."""
 
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
-from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Group, Permission
-from django.contrib.sessions.models import Session
 from django.utils import timezone
 
-from core.models import IdempotentRequest, SignInLink
+from core.models import AccessToken, Alert, Heartbeat, IdempotentRequest, User
 from core.operations import audit
+from core.operations.access import create_sign_in_link
 from core.operations.alerts import raise_alert
 from core.roles import Domain
 from core.sentences import sentence
 from lifecycle.models import (
+    ChecklistItem,
     CodeAllowance,
     Deployment,
     DriftEvent,
+    Experiment,
     MetricPoint,
     ModelAlias,
+    ModelVersion,
+    Run,
     RunLogLine,
     RunMetric,
     RunParameter,
     RunTag,
 )
+from lifecycle.operations.code_allowances import allow_code
 from serving.models import Endpoint, Replica, RequestLog, RequestSums, Target
-from tests.factories import make_deployment, make_registered, make_token
+from tests.factories import (
+    make_deployment,
+    make_experiment,
+    make_file,
+    make_model_run,
+    make_registered,
+    make_run,
+    make_token,
+    make_user,
+    make_version,
+)
 
-NOW = timezone.now()
+
+@dataclass
+class Everything:
+    author: User  # made it all, and asks for nothing in tests
+    token: AccessToken
+    experiment: Experiment
+    archived_experiment: Experiment
+    run: Run  # with what runs log, and files of a model
+    other_run: Run
+    deleted_run: Run
+    version: ModelVersion  # the first of its model, which waits for approval
+    checked_item: ChecklistItem
+    approved: ModelVersion  # the second, which served before the third
+    deployment: Deployment  # of the third, in development
+    deployment_in_production: Deployment
+    drift: DriftEvent
+    alert: Alert
+    allowance: CodeAllowance
 
 
-def make_everything() -> Deployment:
-    """Rows in every table, with values that engines and encodings treat differently; returns what serves."""
-    version = make_registered(ticked=True)
-    deployment = make_deployment(model_version=version, status="active")
-    put_behind_an_endpoint(deployment)
-    user, run, model = version.created_by, version.run, version.model
-    make_token(user)
-    user.user_permissions.add(Permission.objects.first())
-    Group.objects.get(name="scientist").permissions.add(Permission.objects.last())
-    Session.objects.create(session_key="k", session_data="signed", expire_date=NOW)
-    LogEntry.objects.create(user=user, object_repr="somebody", action_flag=2)
-    SignInLink.objects.create(user=user, digest="d" * 64, expires_at=NOW)
-    for key, answer in {"none": None, "text": "ㄱ\u2028😀\\\"'"}.items():
-        IdempotentRequest.objects.create(user=user, key=key, path="/", body_sha256="", answer=answer)
-    RunParameter.objects.create(run=run, name="alpha", value="1.0")
-    RunTag.objects.create(run=run, name="ㄱ", value="multi\nline")
-    for measurement in (RunMetric, MetricPoint):
-        measurement.objects.create(run=run, name="loss", value=0.1 + 0.2, step=2**62, timestamp=NOW)
-    RunLogLine.objects.create(run=run, at=NOW, message="a line")
-    ModelAlias.objects.create(model=model, alias="champion", version=version)
-    CodeAllowance.objects.create(model=model, allowed_by=user, reason="ours")
-    _measure_drift(version, metric_value=1e-300)
-    deployment.log(sentence("Waited %s seconds.") % 3)
-    deployment.events.create(before="deploying", after="active", at=NOW, reason=sentence("Ready."))
-    requests = {"deployment_id": deployment.pk}
-    RequestLog.objects.create(request_id="r", at=NOW, status=200, latency_ms=1.5, **requests)
-    RequestSums.objects.create(span="hour", start=NOW, last_at=NOW, histogram={"1": 2}, **requests)
-    audit.seal()
-    raise_alert(
-        key="k", domain=Domain.CORE, severity="low", title=sentence("Disk %s full") % 90, message="soon"
+def make_everything(*, name: str = "diabetes", author: str = "mina") -> Everything:
+    """At least one row of every model, named as examples of the API are, with values that engines and encodings treat
+    differently.
+    """
+    mina = make_user("scientist", username=author)
+    make_token(mina, name="nightly")
+    create_sign_in_link(actor=None, user=mina)
+    for key, answer in {"none": None, "text": "a kept answer: ㄱ\u2028😀\\\"'"}.items():
+        IdempotentRequest.objects.create(user=mina, key=key, path="/", body_sha256="0" * 64, answer=answer)
+    experiment = make_experiment(name=name, owner=mina, tags={"team": "risk"})
+    run = make_model_run(experiment=experiment, created_by=mina, name="ridge")
+    _log(run)
+    version = make_registered(created_by=mina, run_id=run.run_id, model_name=name, ticked=True)
+    ModelAlias.objects.create(model=version.model, alias="champion", version=version)
+    approved, third = (_approved_beside(version) for _ in range(2))
+    deployment, in_production = (_serve(approved, third, place) for place in ("development", "production"))
+    Heartbeat.objects.beat("worker")
+    everything = Everything(
+        author=mina,
+        token=mina.access_tokens.get(),
+        experiment=experiment,
+        archived_experiment=make_experiment(name=f"{name}, old", owner=mina, status="archived"),
+        run=run,
+        other_run=make_run(experiment=experiment, created_by=mina),
+        deleted_run=make_run(experiment=experiment, created_by=mina, deleted_at=timezone.now()),
+        version=version,
+        checked_item=version.checklist.first(),
+        approved=approved,
+        deployment=deployment,
+        deployment_in_production=in_production,
+        drift=version.drift_events.create(
+            severity="low",
+            metric_name="psi",
+            metric_value=1e-300,
+            threshold=1,
+            detected_at=timezone.now(),
+        ),
+        alert=raise_alert(
+            key=name,
+            domain=Domain.LIFECYCLE,
+            severity="high",
+            title=sentence("Disk %s full") % 90,
+            message="soon",
+        ),
+        allowance=allow_code(actor=make_user("admin"), reason="Reviewed.", uploader=mina),
     )
-    _leave_a_deployment_draining(version)
-    _leave_a_deployment_in_progress(version)
-    return deployment
+    audit.seal()
+    return everything
 
 
 def put_behind_an_endpoint(deployment: Deployment, **fields: Any) -> None:
-    endpoint = Endpoint.objects.create(model_name=deployment.model.name, environment=deployment.environment)
+    endpoint, _ = Endpoint.objects.get_or_create(
+        model_name=deployment.model.name, environment=deployment.environment
+    )
     target = Target.objects.create(
         endpoint=endpoint,
         deployment_id=deployment.pk,
@@ -75,27 +123,47 @@ def put_behind_an_endpoint(deployment: Deployment, **fields: Any) -> None:
         instance_type="small",
         **{"state": "serving", "weight": 100, **fields},
     )
-    Replica.objects.create(target=target, name=f"replica-{target.pk}", state="ready", pid=1)
+    Replica.objects.create(target=target, name=f"replica-{target.pk}", state="ready")
 
 
-def _measure_drift(version: Any, **fields: Any) -> None:
-    DriftEvent.objects.create(
-        model_version=version, detected_at=NOW, severity="low", metric_name="psi", threshold=1, **fields
+def _log(run: Run) -> None:
+    now = timezone.now()
+    make_file(run, "notes.txt")
+    RunParameter.objects.create(run=run, name="depth", value="3")
+    RunTag.objects.create(run=run, name="ㄱ", value="multi\nline")
+    for measurement in (RunMetric, MetricPoint):
+        measurement.objects.create(run=run, name="loss", value=0.1 + 0.2, step=2**62, timestamp=now)
+    RunLogLine.objects.create(run=run, at=now, message="epoch 1: loss 0.62")
+
+
+def _approved_beside(version: ModelVersion) -> ModelVersion:
+    """Another version of the same model, of the same files."""
+    return make_version(
+        approved=True,
+        stage="production",
+        model=version.model,
+        run=version.run,
+        content_sha256=version.content_sha256,
+        created_by=version.created_by,
     )
 
 
-def _leave_a_deployment_draining(version: Any) -> None:
-    replaced = make_deployment(model_version=version, status="terminated", environment="staging")
-    put_behind_an_endpoint(replaced, state="draining", weight=0)
-
-
-def _leave_a_deployment_in_progress(version: Any) -> None:
-    """A worker had it when the machine was lost."""
-    days = timezone.timedelta(days=3)
-    make_deployment(
-        model_version=version,
-        status="validating",
-        environment="production",
-        stage_started_at=NOW - days,
-        lease_expires_at=NOW + days,
+def _serve(before: ModelVersion, version: ModelVersion, environment: str) -> Deployment:
+    """A deployment that serves and can be rolled back."""
+    now = timezone.now()
+    ended = make_deployment(
+        model_version=before,
+        environment=environment,
+        status="terminated",
+        deployed_at=now - timedelta(hours=2),
     )
+    put_behind_an_endpoint(ended, state="stopped", weight=0)
+    deployment = make_deployment(model_version=version, environment=environment, status="active")
+    deployment.log(sentence("Waited %s seconds.") % 3)
+    deployment.events.create(before="deploying", after="active", at=now, reason=sentence("Ready."))
+    requests = {"deployment_id": deployment.pk}
+    RequestLog.objects.create(
+        request_id="r", at=now, status=200, latency_ms=1.5, input="sampled secret", **requests
+    )
+    RequestSums.objects.create(span="hour", start=now, last_at=now, histogram={"1": 2}, **requests)
+    return deployment

@@ -32,7 +32,8 @@ def make_user(*roles: str, username: str = "", **fields: Any) -> User:
 def make_token(user: User, **fields: Any) -> str:
     """A token's secret, for `Authorization: Bearer`."""
     secret = new_secret("mlops")
-    AccessToken.objects.create(user=user, name="test", digest=digest(secret), hint=secret[:12], **fields)
+    fields.setdefault("name", "test")
+    AccessToken.objects.create(user=user, digest=digest(secret), hint=secret[:12], **fields)
     return secret
 
 

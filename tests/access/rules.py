@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.access.world import World
 from tests.admin_rows import labels
+from tests.everything import Everything
 
 EVERYBODY = frozenset({"viewer", "scientist", "approver", "operator", "admin"})
 AUTHORS = frozenset({"scientist", "admin"})
@@ -23,10 +23,10 @@ ADMINS = frozenset({"admin"})
 READING = "reading"
 CHANGING = "changing"
 
-Kwargs = Callable[[World], dict[str, Any]]
+Kwargs = Callable[[Everything], dict[str, Any]]
 
 
-def nothing(world: World) -> dict[str, Any]:
+def nothing(world: Everything) -> dict[str, Any]:
     return {}
 
 
@@ -55,7 +55,7 @@ class Rule:
 
 
 def version_of(name: str) -> Kwargs:
-    def path(world: World) -> dict[str, Any]:
+    def path(world: Everything) -> dict[str, Any]:
         version = getattr(world, name)
         return {"model_name": version.model.name, "version": version.version}
 
@@ -79,7 +79,7 @@ def fixed(**values: Any) -> Kwargs:
 
 
 def alias(name: str) -> Kwargs:
-    return lambda world: {"model_name": world.draft.model.name, "alias": name}
+    return lambda world: {"model_name": world.version.model.name, "alias": name}
 
 
 def deploying(environment: str) -> Kwargs:
@@ -101,7 +101,7 @@ EXPERIMENTS = [
 
 RUNS = [
     Rule("GET", "run-api-list", EVERYBODY),
-    Rule("POST", "run-api-list", AUTHORS, body=fixed(experiment_name="churn")),
+    Rule("POST", "run-api-list", AUTHORS, body=fixed(experiment_name="diabetes")),
     Rule("GET", "run-api-detail", EVERYBODY, run_of("run")),
     Rule("PATCH", "run-api-detail", AUTHORS, run_of("run"), fixed(notes="Good.")),
     Rule("DELETE", "run-api-detail", AUTHORS, run_of("run")),
@@ -147,12 +147,12 @@ VERSIONS = [
         AUTHORS,
         body=lambda world: {
             "model_name": "new",
-            "run_id": world.model_run.run_id,
+            "run_id": world.run.run_id,
             "artifact_path": "model",
         },
     ),
-    Rule("GET", "model-version-api-detail", EVERYBODY, version_of("draft")),
-    Rule("PATCH", "model-version-api-detail", AUTHORS, version_of("draft"), fixed(description="Why.")),
+    Rule("GET", "model-version-api-detail", EVERYBODY, version_of("version")),
+    Rule("PATCH", "model-version-api-detail", AUTHORS, version_of("version"), fixed(description="Why.")),
     Rule(
         "PATCH",
         "model-version-api-detail",
@@ -165,7 +165,7 @@ VERSIONS = [
         "PATCH",
         "model-version-api-detail",
         TICKERS,
-        version_of("draft"),
+        version_of("version"),
         lambda world: {"approval_checklist": [{"id": world.checked_item.pk, "status": "pending"}]},
         about="checklist",
     ),
@@ -173,25 +173,25 @@ VERSIONS = [
         "POST",
         "model-version-api-compare",
         EVERYBODY,
-        lambda world: {"model_name": world.serving.model.name},
+        lambda world: {"model_name": world.version.model.name},
         fixed(versions=["1", "2"]),
         kind=READING,
     ),
-    Rule("POST", "model-version-api-approve", DECIDERS, version_of("draft")),
-    Rule("POST", "model-version-api-reject", DECIDERS, version_of("draft"), fixed(reason="No.")),
-    Rule("POST", "model-version-api-archive", DECIDERS, version_of("draft")),
+    Rule("POST", "model-version-api-approve", DECIDERS, version_of("version")),
+    Rule("POST", "model-version-api-reject", DECIDERS, version_of("version"), fixed(reason="No.")),
+    Rule("POST", "model-version-api-archive", DECIDERS, version_of("version")),
     Rule(
         "POST",
         "model-version-api-append-to-checklist",
         AUTHORS | DECIDERS,  # who decides asks for what they want to see
-        version_of("draft"),
+        version_of("version"),
         fixed(name="Legal asked"),
     ),
     Rule(
         "PATCH",
         "model-version-api-tick",
         TICKERS,
-        lambda world: version_of("draft")(world) | {"item_id": world.checked_item.pk},
+        lambda world: version_of("version")(world) | {"item_id": world.checked_item.pk},
         fixed(status="pending"),
     ),
     Rule("GET", "model-alias-api-detail", EVERYBODY, alias("champion")),
@@ -202,7 +202,7 @@ VERSIONS = [
         "POST",
         "code-allowance-api-list",
         ADMINS,
-        body=lambda world: {"model_name": world.serving.model.name, "reason": "Reviewed."},
+        body=lambda world: {"model_name": world.version.model.name, "reason": "Reviewed."},
     ),
     Rule("DELETE", "code-allowance-api-detail", ADMINS, pk_of("allowance")),
 ]
@@ -212,8 +212,8 @@ DEPLOYMENTS = [
     *(
         rule
         for environment, deployers, serving in [
-            ("development", DEPLOYERS_IN_DEVELOPMENT, "serving"),
-            ("production", DEPLOYERS, "serving_in_production"),
+            ("development", DEPLOYERS_IN_DEVELOPMENT, "deployment"),
+            ("production", DEPLOYERS, "deployment_in_production"),
         ]
         for rule in [
             Rule(
@@ -251,7 +251,7 @@ DEPLOYMENTS = [
         ]
     ),
     *(
-        Rule("GET", f"deployment-api-{part}", EVERYBODY, pk_of("serving"))
+        Rule("GET", f"deployment-api-{part}", EVERYBODY, pk_of("deployment"))
         for part in ("detail", "events", "logs", "metrics")
     ),
     Rule(
@@ -269,7 +269,7 @@ DEPLOYMENTS = [
         "drift-event-api-list",
         WATCHERS,
         body=fixed(
-            model_name="churn",
+            model_name="diabetes",
             version="1",
             severity="low",
             metric_name="psi",
@@ -305,14 +305,17 @@ PAGES = [
     Rule("GET", "api-docs", EVERYBODY),
     Rule("GET", "api-redoc", EVERYBODY),
     Rule("GET", "deployment-list", EVERYBODY),
-    Rule("GET", "deployment", EVERYBODY, pk_of("serving")),
-    Rule("GET", "deployment-live", EVERYBODY, pk_of("serving"), allowed=frozenset({286})),
-    Rule("GET", "deployment-log", EVERYBODY, pk_of("serving")),
-    Rule("GET", "deployment-log-file", EVERYBODY, pk_of("serving")),
+    Rule("GET", "deployment", EVERYBODY, pk_of("deployment")),
+    Rule("GET", "deployment-live", EVERYBODY, pk_of("deployment"), allowed=frozenset({286})),
+    Rule("GET", "deployment-log", EVERYBODY, pk_of("deployment")),
+    Rule("GET", "deployment-log-file", EVERYBODY, pk_of("deployment")),
     *(
         Rule("POST", f"deployment-{act}", who, pk_of(serving), allowed=frozenset({302}), about=serving)
         for act in ("rollback", "terminate")
-        for serving, who in [("serving", DEPLOYERS_IN_DEVELOPMENT), ("serving_in_production", DEPLOYERS)]
+        for serving, who in [
+            ("deployment", DEPLOYERS_IN_DEVELOPMENT),
+            ("deployment_in_production", DEPLOYERS),
+        ]
     ),
 ]
 

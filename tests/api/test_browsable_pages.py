@@ -103,7 +103,7 @@ def test_a_list_links_its_entries_and_its_pages(seeds):
     make_experiment(name="another")
     html = opened("/api/v1/ml/lifecycle/experiments?limit=1", "viewer").content.decode()
     assert 'href="/api/v1/ml/lifecycle/experiments/another"' in html
-    assert "1–1 of 2" in html
+    assert "1–1 of 3" in html
     assert 'rel="next"' in html
 
 

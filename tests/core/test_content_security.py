@@ -6,7 +6,8 @@ import pytest
 from django.apps import apps
 
 from core.content_security import policy_for
-from tests.admin_rows import client_of, labels, make_rows, url
+from tests.admin_rows import client_of, labels, url
+from tests.everything import make_everything
 
 
 @pytest.mark.parametrize("path", ["/", "/sign-in", "/administrators", "/api/v1/audit-events", "/admin"])
@@ -33,7 +34,7 @@ def test_each_answer_carries_the_policy_of_its_path(client):
 @pytest.mark.django_db
 @pytest.mark.parametrize("role", ["viewer", "admin"])
 def test_no_page_of_the_admin_has_an_inline_style_or_script(role):
-    make_rows()
+    make_everything()
     client = client_of(role)
     for label in labels():
         for path in (url(label), url(label, "change", apps.get_model(label).objects.first().pk)):

@@ -7,21 +7,12 @@ from typing import Any
 from django.db import connection
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
-from django.utils import timezone
 
-from core.models import Alert, User
+from core.models import User
 from lifecycle.endpoint_config import build
-from lifecycle.models import Deployment, DriftEvent, Experiment, ModelVersion, Run
-from tests.factories import (
-    make_deployment,
-    make_experiment,
-    make_model_run,
-    make_registered,
-    make_run,
-    make_token,
-    make_user,
-    make_version,
-)
+from lifecycle.models import Deployment
+from tests.everything import Everything, make_everything
+from tests.factories import make_deployment, make_user
 
 API = "/api/v1"
 LIFECYCLE = f"{API}/ml/lifecycle"
@@ -31,21 +22,12 @@ OTHER_BODIES = {"run-artifact-api-detail", "invocations"}
 
 
 @dataclass
-class World:
+class World(Everything):
     """One of each noun, and an admin who is signed in with a browser."""
 
     admin: User
     client: Client
-    experiment: Experiment
-    run: Run
-    other_run: Run
-    model_run: Run
-    version: ModelVersion
-    deployment: Deployment
     external: Deployment
-    alert: Alert
-    drift: DriftEvent
-    token_id: int
 
     @property
     def version_path(self) -> str:
@@ -56,19 +38,10 @@ def make_world() -> World:
     admin = make_user("admin")
     client = Client(raise_request_exception=False)
     client.force_login(admin)
-    run, version = make_run(), make_registered(ticked=True)
-    make_version(model=version.model)  # to compare it with
-    make_token(admin)
-    version.checklist.update(status="pending")
     return World(
+        **vars(make_everything()),
         admin=admin,
         client=client,
-        experiment=make_experiment(),
-        run=run,
-        other_run=make_run(experiment=run.experiment),
-        model_run=make_model_run(),
-        version=version,
-        deployment=make_deployment(status="active"),
         external=make_deployment(
             status="active",
             environment="staging",
@@ -76,17 +49,6 @@ def make_world() -> World:
             endpoint_config=build({"backend": "external"}).as_json(),
             external_endpoint="https://models.example.com/x",
         ),
-        alert=Alert.objects.create(domain="lifecycle", severity="high", title="t", message="m", key="k"),
-        drift=DriftEvent.objects.create(
-            model_version=version,
-            severity="high",
-            metric_name="psi",
-            metric_value=1.0,
-            threshold=0.5,
-            recorded_by=admin,
-            detected_at=timezone.now(),
-        ),
-        token_id=admin.access_tokens.get().pk,
     )
 
 
@@ -130,7 +92,7 @@ def doors(world: World) -> list[Door]:
                 "expires_at": "2099-01-01T00:00:00Z",
             },
         ),
-        Door("token-revoke", "post", f"{API}/tokens/{world.token_id}/revoke", {}),
+        Door("token-revoke", "post", f"{API}/tokens/{world.token.pk}/revoke", {}),
         Door(
             "experiment-api-list",
             "post",
@@ -216,7 +178,7 @@ def doors(world: World) -> list[Door]:
             f"{LIFECYCLE}/models",
             {
                 "model_name": "new-model",
-                "run_id": world.model_run.run_id,
+                "run_id": world.run.run_id,
                 "artifact_path": "model",
                 "version_label": "v1.0",
                 "description": "d",

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from lifecycle.models import MetricPoint, RunLogLine
 from tests.hostile.doors import LIFECYCLE, Door, World, body_routes, doors, make_world, row_counts
 
 pytestmark = pytest.mark.django_db
@@ -211,8 +210,6 @@ def test_a_hundred_thousand_rows_in_one_request_are_refused(
     with django_assert_max_num_queries(20):
         assert_is_refused(send(world, Door("", method, url, {}), as_text(body)), status)
     assert row_counts() == before
-    assert not MetricPoint.objects.exists()
-    assert not RunLogLine.objects.exists()
 
 
 @pytest.mark.parametrize("body", [{"run_ids": ["x"] * 100_000}, {"versions": ["1"] * 100_000}])
@@ -224,6 +221,6 @@ def test_a_hundred_thousand_are_not_compared(world, body, django_assert_max_num_
 
 
 def test_a_hundred_thousand_lines_of_plain_text_are_refused(world):
-    url = f"{LIFECYCLE}/runs/{world.run.run_id}/logs"
+    before, url = row_counts(), f"{LIFECYCLE}/runs/{world.run.run_id}/logs"
     assert_is_refused(send(world, Door("", "post", url, {}), "line\n" * 100_000, "text/plain"), 413)
-    assert not RunLogLine.objects.exists()
+    assert row_counts() == before

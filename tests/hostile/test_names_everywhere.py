@@ -174,7 +174,7 @@ def fill(text: str, world: World, name: str) -> str:
     for word, value in {
         "EXPERIMENT_ID": str(world.experiment.pk),
         "EXPERIMENT": world.experiment.name,
-        "MODEL_RUN": world.model_run.run_id,
+        "MODEL_RUN": world.run.run_id,
         "MODEL": world.version.model.name,
         "RUN": world.run.run_id,
     }.items():

@@ -23,16 +23,9 @@ from core.api.export import FORMULA_STARTS
 from core.models import AuditEvent
 from core.operations import audit
 from lifecycle.models import (
-    DeploymentEvent,
-    DeploymentLogLine,
-    MetricPoint,
     RegisteredModel,
-    RunMetric,
-    RunTag,
 )
-from lifecycle.operations.aliases import set_alias
-from lifecycle.operations.code_allowances import allow_code
-from tests.admin_rows import labels, make_rows
+from tests.admin_rows import labels
 from tests.browser.browsers import chromium_path
 from tests.factories import make_file
 from tests.hostile.doors import World, make_world, routes
@@ -112,7 +105,6 @@ def world(payload, settings, tmp_path) -> World:
     settings.ARTIFACT_ROOT = str(tmp_path)
     world = make_world()
     make_file(world.run, "notes.txt", payload)
-    add_rows(world)
     fill_all(payload)
     audit.record(
         actor=world.admin,
@@ -123,22 +115,6 @@ def world(payload, settings, tmp_path) -> World:
         reason=payload,
     )
     return world
-
-
-def add_rows(world: World) -> None:
-    """Rows of what the world does not have one of."""
-    make_rows()
-    now = world.drift.detected_at
-    measured = {"run": world.run, "name": "auc", "value": 1.0, "step": 0, "timestamp": now}
-    RunMetric.objects.create(**measured)
-    MetricPoint.objects.create(**measured)
-    RunTag.objects.create(run=world.run, name="tag", value="tag")
-    DeploymentLogLine.objects.create(deployment=world.deployment, level="info", message="m", at=now)
-    DeploymentEvent.objects.create(
-        deployment=world.deployment, before="pending", after="active", reason="r", at=now
-    )
-    set_alias(actor=world.admin, model=world.version.model, alias="champion", version=world.version)
-    allow_code(actor=world.admin, reason="r", uploader=world.admin)
 
 
 def fill_all(payload: str) -> None:
@@ -183,7 +159,7 @@ def spoiled(field: models.JSONField, value: Any, payload: str) -> Any:
 
 def addresses(world: World) -> Iterator[tuple[str, str]]:
     """Every address that answers to GET, with its route; an id stands for a row of each noun."""
-    ids = {world.deployment.pk, world.external.pk, world.alert.pk, world.drift.pk, world.token_id}
+    ids = {world.deployment.pk, world.external.pk, world.alert.pk, world.drift.pk, world.token.pk}
     model = RegisteredModel.objects.get(pk=world.version.model_id)
     known = {
         "name": world.experiment.pk,
@@ -284,7 +260,6 @@ def test_files_and_exports_are_never_shown_as_pages(world, payload):
 def test_no_cell_of_any_export_is_a_formula(start, settings, tmp_path):
     settings.ARTIFACT_ROOT = str(tmp_path)
     world = make_world()
-    add_rows(world)
     fill_all(start)
     cells = 0
     for _name, path in addresses(world):
