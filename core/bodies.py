@@ -12,6 +12,8 @@ from core.translation import gettext as _
 CHUNK_BYTES = 1024 * 1024
 # Python refuses to read a number of thousands of digits; no length is longer than this.
 MOST_DIGITS = 18
+MULTIPART = "multipart/form-data"
+FORM_TYPES = ("application/x-www-form-urlencoded", MULTIPART)
 
 
 def body_length(request: HttpRequest) -> int | None:
@@ -83,11 +85,24 @@ def hold_body(request: HttpRequest) -> None:
     request.META["CONTENT_LENGTH"] = str(len(content))
 
 
-def refuse_cut_short(request: HttpRequest) -> None:
-    """Raise Invalid for a form of which only a part arrived: Django would take it for all that was said."""
-    length = body_length(request) if request.META.get("CONTENT_LENGTH") else None
-    if request.content_type == "application/x-www-form-urlencoded" and len(request.body) < (length or 0):
-        raise cut_short()
+def hold_form(request: HttpRequest) -> None:
+    """Take in a page's form, and see that it is one and is whole. Django takes a part of it for all that was said,
+    and content in another form, a file where a text belongs or an unknown charset for nothing said or a fault of ours.
+
+    Raises UnsupportedMediaType, TooLarge or Invalid.
+    """
+    if request.META.get("CONTENT_LENGTH") in (None, "", "0") and "Transfer-Encoding" not in request.headers:
+        return
+    charset = request.content_params.get("charset", "utf-8") if request.content_params else "utf-8"
+    if request.content_type not in FORM_TYPES or charset.lower() not in ("utf-8", "utf8"):
+        raise UnsupportedMediaType(_("Send a form, as a browser does, in UTF-8."))
+    hold_body(request)
+    if request.content_type == MULTIPART:
+        boundary = (request.content_params or {}).get("boundary", "")
+        if f"--{boundary}--".encode() not in request.body:
+            raise cut_short()
+        if request.FILES:
+            raise Invalid(_("No form here takes files. Enter text."))
 
 
 def cut_short() -> Invalid:

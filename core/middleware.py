@@ -12,7 +12,10 @@ from django.http import HttpRequest, HttpResponse
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from core import context
+from core.bodies import hold_form
 from core.content_security import policy_for
+from core.errors import DomainError
+from core.pages.errors import refused
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 ACCEPTABLE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -63,6 +66,23 @@ def door(path: str) -> str:
 def leave_context(**_: object) -> None:
     """Only now: Django logs a refused request after the last middleware has let go of it."""
     context.leave()
+
+
+class WholeFormsMiddleware:
+    """Refuses what pages are sent that is no form, or not all of one, before anything reads it. The API's views see to
+    their bodies themselves.
+    """
+
+    def __init__(self, get_response: GetResponse):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.method == "POST" and door(request.path_info) != "api":
+            try:
+                hold_form(request)
+            except DomainError as error:
+                return refused(request, error)
+        return self.get_response(request)
 
 
 class StaticFilesMiddleware(WhiteNoiseMiddleware):

@@ -95,7 +95,18 @@ class RowActions(ModelAdmin):
         # Django would show the list as if nothing had been asked.
         if request.method == "POST" and request.POST.get("action") not in ("", *self.get_actions(request)):
             raise PermissionDenied(_("Your roles do not allow this."))
+        if not all(map(self._may_be_key, request.POST.getlist(ACTION_CHECKBOX_NAME))):
+            messages.error(request, _("What was chosen is no row of this list. Nothing was done."))
+            return HttpResponseRedirect(request.get_full_path())
         return super().changelist_view(request, extra_context)
+
+    def _may_be_key(self, value: str) -> bool:
+        """Whether the database can be asked for it: Django asks for whatever was sent."""
+        try:
+            self.opts.pk.clean(value, None)
+        except ValidationError:
+            return False
+        return "\0" not in value
 
     def changeform_view(
         self,

@@ -7,11 +7,13 @@ from functools import cached_property
 from typing import Optional
 
 from django.contrib.auth.models import AbstractUser
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from core.names import account_name_problem
 from core.roles import Domain, Role
 
 
@@ -32,6 +34,17 @@ class User(AbstractUser):
     class Meta(AbstractUser.Meta):
         verbose_name = _("user")  # type: ignore[assignment]  # lazy, as everywhere
         verbose_name_plural = _("users")  # type: ignore[assignment]
+
+    def clean(self) -> None:
+        """As Django, which brings the username into its normal form: that may be longer, and of other characters, so
+        that the rules of a username are asked of it too.
+        """
+        typed = self.username
+        super().clean()
+        if self.username != typed:
+            self.clean_fields(exclude={field.name for field in self._meta.fields} - {"username"})
+        if problem := account_name_problem(self.username):
+            raise ValidationError({"username": problem})
 
     @cached_property
     def roles(self) -> frozenset[Role]:

@@ -1,5 +1,6 @@
 """Accounts, roles, tokens and one-time sign-in links."""
 
+import re
 from datetime import datetime, timedelta
 
 from django.contrib.auth import authenticate
@@ -29,6 +30,7 @@ def ensure_user(*, actor: User | None, username: str, roles: set[Role], owner: U
     would change whose work it did.
     """
     require(actor, Right.ADMINISTER, domain=Domain.CORE)
+    username = check_visible(User.normalize_username(username), field="username")
     user = _locked_user(username) or _make_user(actor, username, owner)
     if owner and user.owner_id != owner.pk:
         raise Conflict(
@@ -50,14 +52,34 @@ def ensure_user(*, actor: User | None, username: str, roles: set[Role], owner: U
     return User.objects.get(pk=user.pk)
 
 
+def new_account(*, username: str, owner: User | None) -> User:
+    """An account without a password, not saved yet.
+
+    Raises ValidationError for a name that no account can have, Conflict for one that people read as another's.
+    """
+    user = User(username=username, owner=owner)
+    user.set_unusable_password()
+    user.full_clean(exclude=["password"], validate_unique=False)
+    # A regular expression, since SQLite compares only ASCII letters without their case.
+    alike = User.objects.filter(username__iregex=f"^{re.escape(user.username)}$").exclude(
+        username=user.username
+    )
+    if other := alike.first():
+        raise Conflict(
+            _(
+                "There is an account “%(other)s” already, and “%(user)s” reads as the same name. Choose another one."
+            )
+            % {"other": other.username, "user": user.username}
+        )
+    return user
+
+
 def _locked_user(username: str) -> User | None:
     return User.objects.select_for_update().filter(username=username).first()
 
 
 def _make_user(actor: User | None, username: str, owner: User | None) -> User:
-    user = User(username=username, owner=owner)
-    user.set_unusable_password()
-    user.full_clean(exclude=["password"], validate_unique=False)
+    user = new_account(username=username, owner=owner)
     try:
         with transaction.atomic():
             user.save()

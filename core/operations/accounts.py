@@ -10,6 +10,7 @@ from django.utils import timezone
 from core.errors import Conflict, Invalid
 from core.models import AccessToken, SignInLink, User
 from core.operations import audit
+from core.operations.access import new_account
 from core.roles import Domain, Right, Role, require
 from core.translation import gettext as _
 
@@ -18,8 +19,8 @@ from core.translation import gettext as _
 def create_account(*, actor: User | None, username: str, roles: set[Role], owner: User | None = None) -> User:
     """Make an account without a password; with an `owner` it is a service account that this person answers for.
 
-    Raises Conflict when the name is taken, Invalid when a service account should own one, ValidationError for a name
-    that no account can have.
+    Raises Conflict when the name is taken or reads as one that is, Invalid when a service account should own one,
+    ValidationError for a name that no account can have.
     """
     require(actor, Right.ADMINISTER, domain=Domain.CORE)
     if owner and owner.owner_id:
@@ -28,9 +29,7 @@ def create_account(*, actor: User | None, username: str, roles: set[Role], owner
             % {"owner": owner.username},
             fields={"owner": owner.username},
         )
-    user = User(username=username, owner=owner)
-    user.set_unusable_password()
-    user.full_clean(exclude=["password"], validate_unique=False)
+    user = new_account(username=username, owner=owner)
     try:
         with transaction.atomic():
             user.save()

@@ -8,11 +8,11 @@ from django.utils import timezone
 
 from core.context import current
 from core.models import AuditChain, AuditEvent, User
+from core.names import SYSTEM
 from core.roles import Domain
 from core.sentences import storable
 from core.translation import in_english
 
-SYSTEM = "system"
 BATCH = 1000
 
 

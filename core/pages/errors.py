@@ -3,11 +3,18 @@
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 
+from core.errors import DomainError
 from core.translation import gettext as _
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _answer(request, 400, "invalid", _("The request cannot be read."))
+
+
+def refused(request: HttpRequest, error: DomainError) -> HttpResponse:
+    """A form that is none, or not whole."""
+    html = render_to_string("400.html", {"request": request, "status": error.status, "detail": error.detail})
+    return HttpResponse(html, status=error.status)
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -11,7 +11,6 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from core.bodies import refuse_cut_short
 from core.errors import DomainError, Invalid, NotAllowed, NotFound
 
 PageFunction = Callable[..., HttpResponse]
@@ -28,7 +27,6 @@ def page(view: PageFunction) -> PageFunction:
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
-            refuse_cut_short(request)
             return view(request, *args, **kwargs)
         except NotFound as error:
             raise Http404(error.detail) from error

@@ -10,11 +10,12 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import orjson
 
-from serving.model_server.errors import Invalid, Refused
+from serving.model_server.errors import Invalid, Refused, TooLarge
 from serving.model_server.inputs import Inputs
 from serving.model_server.signature import Signature, check_rows
 
@@ -85,11 +86,17 @@ class Scoring:
         csv.field_size_limit(MAX_CELL_CHARACTERS)
         try:
             text = body.decode("utf-8-sig")
-            lines = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
+            reader = filter(None, csv.reader(io.StringIO(text, newline=""), strict=True))
+            # The header and one row more than there may be: millions of short rows would not fit into memory.
+            lines = list(islice(reader, self.max_rows + 2))
         except (UnicodeDecodeError, csv.Error) as error:
             raise Invalid(f"The body is not valid CSV in UTF-8: {error}.") from None
         if not lines:
             raise Invalid("The CSV is empty; the first line must hold the column names.")
+        if len(lines) - 1 > self.max_rows:
+            raise TooLarge(
+                f"The request has more rows than this model takes: at most {self.max_rows} in one."
+            )
         check_rows(len(lines) - 1, self.max_rows)
         return self.signature.inputs.from_csv(lines[0], lines[1:])
 

@@ -88,10 +88,39 @@ def test_a_body_somewhat_over_the_limit_hears_why(port, head):
         assert_refused(client.answer(), 413, "too_large")
 
 
-def test_a_hundred_thousand_rows_are_refused(predict, served):
-    rows = json.dumps({"dataframe_records": [served.row] * 100_000}).encode()
-    assert len(rows) < 16 * MEBIBYTE
-    assert_refused(predict(rows), 413)
+def in_every_format(row: dict[str, float]) -> dict[str, tuple[bytes, str]]:
+    """100,000 rows as each body and media type that the endpoint takes."""
+    names, rows = list(row), 100_000
+    line = ",".join(f"{value:.4f}" for value in row.values())
+    bodies = {
+        "dataframe_records": [row] * rows,
+        "dataframe_split": {"columns": names, "data": [[round(value, 4) for value in row.values()]] * rows},
+        "instances": [row] * rows,
+        "inputs": {name: [round(value, 4)] * rows for name, value in row.items()},
+    }
+    csv = "\n".join([",".join(names), *[line] * rows]).encode()
+    return {"csv": (csv, "text/csv")} | {
+        name: (json.dumps({name: content}).encode(), "application/json") for name, content in bodies.items()
+    }
+
+
+@pytest.mark.parametrize("name", ["csv", "dataframe_records", "dataframe_split", "instances", "inputs"])
+def test_a_hundred_thousand_rows_are_refused(predict, served, name):
+    body, content_type = in_every_format(served.row)[name]
+    assert len(body) < 16 * MEBIBYTE
+    answer = predict(body, content_type)
+    assert_refused(answer, 413, "too_large")
+    assert b"at most 10000 in one" in answer.body
+
+
+@pytest.mark.parametrize(
+    ("line", "status"), [(b"1\n", 413), (b"\n", 400), (b",", 400), (b'"', 400), (b"\x00", 400)], ids=repr
+)
+def test_csv_as_long_as_a_body_may_be_costs_the_model_nothing(predict, line, status):
+    """A cell is a few dozen bytes in memory: eight million of them are not held to be counted."""
+    started = time.monotonic()
+    assert_refused(predict(line * (16 * MEBIBYTE // len(line) - 1), "text/csv"), status)
+    assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize(

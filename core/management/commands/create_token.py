@@ -7,6 +7,7 @@ from django.utils.dateparse import parse_datetime
 
 from core.errors import DomainError
 from core.models import User
+from core.names import check_visible
 from core.operations import access
 from core.roles import Domain, Role
 
@@ -56,7 +57,7 @@ class Command(BaseCommand):
     def _owner(self, username: str) -> User | None:
         if not username:
             return None
-        owner = User.objects.filter(username=username).first()
+        owner = User.objects.filter(username=check_visible(User.normalize_username(username))).first()
         if owner is None:
             raise CommandError(f"There is no user “{username}” to own the account.")
         return owner
@@ -64,7 +65,10 @@ class Command(BaseCommand):
     def _time(self, text: str):
         if not text:
             return None
-        moment = parse_datetime(text)
+        try:
+            moment = parse_datetime(text)
+        except ValueError:  # such as the 31st of February
+            moment = None
         if moment is None or moment.tzinfo is None:
             raise CommandError("--expires-at takes an ISO 8601 time with a zone, e.g. 2030-01-31T00:00:00Z.")
         return moment

@@ -35,6 +35,15 @@ def load_skops(path: Path) -> Any:
         raise CannotLoad(
             _("The skops file is damaged (%s); log the model again.") % type(error).__name__
         ) from None
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+        # NumPy's own words advise to load it unsafely.
+        raise CannotLoad(
+            _(
+                "The skops file holds a pickle in the place of an array, which is not loaded; log the model again."
+            )
+        ) from None
     check_trees(model)
     return model
 
