@@ -6,7 +6,6 @@ import pytest
 from django.db import transaction
 
 from core.models import AuditEvent
-from tests.admin_rows import make_rows
 from tests.hostile.doors import World, make_world, row_counts
 from tests.hostile.page_forms import (
     MULTIPART,
@@ -44,9 +43,7 @@ HANGUL = re.compile("[가-힣]")
 @pytest.fixture
 def world(settings, tmp_path) -> World:
     settings.ARTIFACT_ROOT = str(tmp_path)
-    world = make_world()
-    make_rows()
-    return world
+    return make_world()
 
 
 def check(form: PageForm, what: str, response, before: dict[str, int], *statuses: int) -> None:
