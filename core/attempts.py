@@ -5,14 +5,13 @@ many wrong ones. Tokens and one-time links are 256 random bits, which nobody gue
 counted and told to wait, so that a forgotten script with an old token does not lock out its neighbours behind the same
 address.
 
-Counted in Redis by all web processes together where REDIS_URL is set, and in the memory of each otherwise.
+Counted in Redis by all web processes together where REDIS_URL is set. Otherwise each counts in its memory, and bears
+its share: which of them a client meets is chance, so it may have to wait earlier, but all together bear no more.
 """
 
 import logging
 import time
-from collections.abc import Callable
 from math import ceil
-from operator import methodcaller
 from typing import Any
 
 from django.conf import settings
@@ -65,7 +64,7 @@ class FailedAttempts:
     def check(self, *keys: Key) -> None:
         """Raise TooManyAttempts if as many failed under one of `keys` as its limit says."""
         for key in keys:
-            stats = self._ask(methodcaller("get_window_stats", *key))
+            stats = self._ask("get_window_stats", *key)
             if stats.remaining <= 0:
                 logger.warning("Sign-ins are refused for a while: too many failed by %s", key[1])
                 raise _too_many(stats.reset_time - time.time())
@@ -73,20 +72,25 @@ class FailedAttempts:
     def note(self, *keys: Key) -> None:
         """Count one that failed."""
         for key in keys:
-            self._ask(methodcaller("hit", *key))
+            self._ask("hit", *key)
 
     def forget(self) -> None:
         """Count from nothing again."""
         for limiter in filter(None, (self._here, self._shared)):
             limiter.storage.reset()
 
-    def _ask(self, question: Callable[[RateLimiter], Any]) -> Any:
+    def _ask(self, question: str, limit: RateLimitItem, name: str) -> Any:
         if self._shared:
             try:
-                return question(self._shared)
+                return getattr(self._shared, question)(limit, name)
             except StorageError:
                 logger.warning("Redis does not answer: each web process counts failed sign-ins alone")
-        return question(self._here)
+        return getattr(self._here, question)(_share_of(limit), name)
+
+
+def _share_of(limit: RateLimitItem) -> RateLimitItem:
+    """What one of the web processes bears of it, if they cannot count together."""
+    return type(limit)(max(1, limit.amount // settings.WEB_WORKERS), limit.multiples)
 
 
 def _too_many(seconds: float) -> TooManyAttempts:

@@ -23,6 +23,7 @@ bind = f"{settings.HOST}:{settings.PORT}"
 worker_class = "mlops_site.web_worker.PatientWorker"
 workers = settings.WEB_WORKERS
 threads = settings.WEB_THREADS
+preload_app = True  # imported once, and the processes share that memory
 logger_class = JsonLogger
 
 # Longer than the 60 s for which common proxies keep a connection: so they close it, and no request is lost.

@@ -25,6 +25,7 @@ def few_are_borne(settings):
     settings.FAILED_SIGN_INS_PER_ADDRESS = parse("3/minute")
     settings.FAILED_SIGN_INS_PER_ACCOUNT = parse("5/minute")
     settings.FAILED_TOKENS_PER_ADDRESS = parse("3/minute")
+    settings.WEB_WORKERS = 1
 
 
 @pytest.fixture
@@ -146,6 +147,23 @@ def test_without_redis_they_count_alone_and_nobody_is_kept_out(settings, redis_o
         counter.note(key)
     with pytest.raises(TooManyAttempts):
         counter.check(key)
+
+
+def test_without_redis_all_processes_together_bear_no_more_than_the_limit(settings):
+    settings.WEB_WORKERS = 2
+    settings.FAILED_SIGN_INS_PER_ADDRESS = parse("5/minute")
+    key = attempts.of_address("10.0.0.1")
+    borne = 0
+    for process in (FailedAttempts(), FailedAttempts()):
+        for _ in range(5):
+            try:
+                process.check(key)
+            except TooManyAttempts:
+                break
+            process.note(key)
+            borne += 1
+
+    assert 0 < borne <= 5
 
 
 def test_the_wait_that_is_told_is_long_enough(settings):

@@ -17,7 +17,8 @@ from tests.stack import Stack
 def platform() -> Iterator[Platform]:
     # Not a folder of pytest's: its long name leaves no room for a socket's.
     data_dir = Path(tempfile.mkdtemp(prefix="hostile-"))
-    with Stack(data_dir) as stack:
+    # One process, as the smallest set-up has: whoever stops it stops everything.
+    with Stack(data_dir, WEB_WORKERS="1") as stack:
         yield Platform(stack)
     shutil.rmtree(data_dir)
 
