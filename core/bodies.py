@@ -1,6 +1,6 @@
 """Request bodies: whole ones up to a limit, and files read piece by piece, never whole in memory."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 
 from django.conf import settings
@@ -26,7 +26,7 @@ def body_length(request: HttpRequest) -> int | None:
     text = request.META.get("CONTENT_LENGTH") or ""
     if text.isascii() and text.isdigit():
         if len(text) > MOST_DIGITS:
-            raise TooLarge(_("The request body is over the size this server takes."))
+            raise _over_the_limit()
         return int(text)
     if text or not request.META.get("wsgi.input_terminated"):
         raise Invalid(_("Send a Content-Length header."), code="length_required")
@@ -52,18 +52,18 @@ def body_chunks(request: HttpRequest) -> Iterator[bytes]:
         yield chunk
 
 
-def whole_body(request: HttpRequest, too_large: TooLarge, *, limit: int) -> bytes:
-    """The body, never more of it than `limit` bytes. Raises `too_large` beyond, without reading what is
+def whole_body(request: HttpRequest, too_large: Callable[[], TooLarge], *, limit: int) -> bytes:
+    """The body, never more of it than `limit` bytes. Raises what `too_large` makes beyond, without reading what is
     announced as larger, and Invalid when the body is not whole.
     """
     length = body_length(request)
     if length is not None and length > limit:
-        raise too_large
+        raise too_large()
     content = bytearray()
     for chunk in body_chunks(request):
         content += chunk
         if len(content) > limit:
-            raise too_large
+            raise too_large()
     if length is not None and len(content) < length:
         raise cut_short()
     return bytes(content)
@@ -79,8 +79,7 @@ def hold_body(request: HttpRequest) -> None:
         return
     if request._read_started:  # type: ignore[attr-defined]  # a form, which the check of its CSRF token has read
         return
-    too_large = TooLarge(_("The request body is over the size this server takes."))
-    content = whole_body(request, too_large, limit=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+    content = whole_body(request, _over_the_limit, limit=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
     request._stream = BytesIO(content)  # type: ignore[attr-defined]
     request.META["CONTENT_LENGTH"] = str(len(content))
 
@@ -103,6 +102,10 @@ def hold_form(request: HttpRequest) -> None:
             raise cut_short()
         if request.FILES:
             raise Invalid(_("No form here takes files. Enter text."))
+
+
+def _over_the_limit() -> TooLarge:
+    return TooLarge(_("The request body is over the size this server takes."))
 
 
 def cut_short() -> Invalid:

@@ -68,8 +68,7 @@ def _predict(request: HttpRequest, model_name: str, environment: str, user_id: i
     started = time.perf_counter()
     try:
         with slots.hold((model_name, environment)):
-            limit = settings.SERVING_MAX_BODY_BYTES
-            body = whole_body(request, _too_large(limit), limit=limit)
+            body = whole_body(request, _too_large, limit=settings.SERVING_MAX_BODY_BYTES)
             # A caller's slow connection is not the model's latency.
             started = time.perf_counter()
             target, answer = _send(target, model_name, environment, body, _passed_on(request))
@@ -101,8 +100,9 @@ def _target(model_name: str, environment: str, *, loaded_after: float | None = N
     return target
 
 
-def _too_large(limit: int) -> TooLarge:
-    return TooLarge(_("The body is over %(limit)s bytes. Send fewer rows in a request.") % {"limit": limit})
+def _too_large() -> TooLarge:
+    limit = {"limit": settings.SERVING_MAX_BODY_BYTES}
+    return TooLarge(_("The body is over %(limit)s bytes. Send fewer rows in a request.") % limit)
 
 
 def _passed_on(request: HttpRequest) -> dict[str, str]:
