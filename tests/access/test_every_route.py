@@ -5,6 +5,7 @@ import re
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.apps import apps
@@ -69,7 +70,7 @@ def send(client: Any, rule: Rule, world: Everything) -> Any:
     if rule.method == "GET":
         return client.get(path)
     if rule in PAGES:
-        return client.post(path, body)
+        return client.post(path, urlencode(body), content_type="application/x-www-form-urlencoded")
     return client.generic(rule.method, path, json.dumps(body), content_type="application/json")
 
 
