@@ -1,12 +1,18 @@
-"""Models for the tests that need whole model processes; saved once a session."""
+"""Models of whole model processes, saved once a session, and processes that answer what a test says."""
 
 import json
+import tempfile
+import threading
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+from serving.api import callers, invocations
+from serving.recorder import recorder
+from serving.routes import Routes
 from tests.serving import models
+from tests.serving.invocations import Process
 from tests.serving.models_that_end_badly import make_crashing_model, make_slow_loading_model
 
 
@@ -60,3 +66,29 @@ def crashing(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def slow_loading(tmp_path_factory) -> Path:
     return make_slow_loading_model(tmp_path_factory.mktemp("slow-loading") / "model")
+
+
+@pytest.fixture
+def start_process():
+    started = []
+    with tempfile.TemporaryDirectory(prefix="g-") as directory:
+
+        def start():
+            process = Process(str(Path(directory) / f"{len(started)}.sock"))
+            threading.Thread(target=process.serve_forever, args=(0.02,), daemon=True).start()
+            started.append(process)
+            return process
+
+        yield start
+        for process in started:
+            process.shutdown()
+            process.server_close()
+
+
+@pytest.fixture
+def fresh_process(monkeypatch):
+    """As in a web process that has just started: nothing remembered, nothing waiting."""
+    monkeypatch.setattr(invocations, "routes", Routes())
+    monkeypatch.setattr(callers, "tokens", callers.TokenMemory())
+    yield
+    recorder.close()

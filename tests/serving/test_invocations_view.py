@@ -1,120 +1,25 @@
-"""The prediction endpoint: who may call, where a request goes, what comes back and what is noted of it."""
+"""The prediction endpoint: what may be asked, and what comes back."""
 
 import contextlib
-import json
 import socket
-import socketserver
 import tempfile
-import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler
-from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from django.contrib.auth.models import Group
 from django.db import connections
-from django.test import Client
 from django.urls import reverse
 
-from core.models import AccessToken
-from core.operations.access import revoke_token
 from serving import middleware
-from serving.api import callers, invocations
+from serving.api import invocations
 from serving.gateway.slots import Slots
-from serving.models import Endpoint, Replica, RequestLog, RequestSums, Target
+from serving.models import RequestSums
 from serving.operations.targets import profile_of
 from serving.recorder import recorder
-from serving.routes import Routes
-from tests.factories import make_token, make_user, numbers
+from tests.serving.invocations import JSON, PATH, call, logged, make_caller, make_target
 from tests.serving.local_backends import make_spec, running_backend, wait_until, wait_until_ready
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-PATH = "/api/v1/ml/lifecycle/serve/{}/{}/invocations"
-JSON = "application/json"
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.received.append((dict(self.headers), body))
-        status, answer, headers = self.server.answer
-        self.send_response(status)
-        for name, value in {"Content-Length": len(answer), **headers}.items():
-            self.send_header(name, str(value))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    def address_string(self):
-        return "unix"
-
-    def log_message(self, *arguments):
-        pass
-
-
-class Process(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    """An HTTP server on a unix socket that answers what the test says: for what real models do not do."""
-
-    daemon_threads = True
-    request_queue_size = 64
-
-    def __init__(self, path):
-        super().__init__(path, Handler)
-        self.address = f"unix://{path}"
-        self.received = []
-        self.answer = (200, b'{"predictions": [1]}', {"X-Row-Count": 1})
-
-
-@pytest.fixture
-def start_process():
-    started = []
-    with tempfile.TemporaryDirectory(prefix="g-") as directory:
-
-        def start():
-            process = Process(str(Path(directory) / f"{len(started)}.sock"))
-            threading.Thread(target=process.serve_forever, args=(0.02,), daemon=True).start()
-            started.append(process)
-            return process
-
-        yield start
-        for process in started:
-            process.shutdown()
-            process.server_close()
-
-
-@pytest.fixture(autouse=True)
-def fresh_process(monkeypatch):
-    """As in a web process that has just started: nothing remembered, nothing waiting."""
-    monkeypatch.setattr(invocations, "routes", Routes())
-    monkeypatch.setattr(callers, "tokens", callers.TokenMemory())
-    yield
-    recorder.close()
-
-
-def make_target(*addresses, model_name="churn", environment="production", **fields):
-    endpoint, _ = Endpoint.objects.get_or_create(model_name=model_name, environment=environment)
-    fields = {"state": "serving", "weight": 100, "model_version": 3, "instance_type": "small"} | fields
-    target = Target.objects.create(endpoint=endpoint, deployment_id=next(numbers), model_path="/", **fields)
-    for address in addresses:
-        Replica.objects.create(target=target, name=f"replica{next(numbers)}", state="ready", address=address)
-    return target
-
-
-def make_caller(*roles, **token):
-    return Client(headers={"Authorization": f"Bearer {make_token(make_user(*roles), **token)}"})
-
-
-def call(client, body=b'{"inputs": [1]}', place=("churn", "production"), content_type=JSON, **options):
-    return client.post(PATH.format(*place), body, content_type=content_type, **options)
-
-
-def logged():
-    recorder.close()
-    return list(RequestLog.objects.order_by("id"))
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("fresh_process")]
 
 
 # -- real model processes --------------------------------------------------------------------------
@@ -156,132 +61,6 @@ def test_what_a_real_model_refuses_is_the_callers_error_in_the_contracts_shape(b
     assert response.json()["code"] == "invalid"
     recorder.close()
     assert RequestSums.objects.get(span="minute").client_errors == 1
-
-
-# -- who may call ----------------------------------------------------------------------------------
-
-
-def test_anonymous_callers_are_asked_to_sign_in(start_process):
-    process = start_process()
-    make_target(process.address)
-
-    response = call(Client())
-
-    assert (response.status_code, response.json()["code"]) == (401, "not_authenticated")
-    assert response["WWW-Authenticate"] == "Bearer"
-    assert process.received == []
-
-
-@pytest.mark.parametrize("header", ["Bearer nonsense", "Basic !!!", "Bearer "])
-def test_a_token_that_is_none_is_refused(header):
-    make_target()
-    response = call(Client(headers={"Authorization": header}))
-    assert (response.status_code, response.json()["code"]) == (401, "authentication_failed")
-
-
-@pytest.mark.parametrize("role", ["viewer", "scientist", "approver", "operator", "admin"])
-def test_every_role_may_call(start_process, role):
-    make_target(start_process().address)
-    assert call(make_caller(role)).status_code == 200
-
-
-@pytest.mark.parametrize("token", [{"read_only": True}, {"domain": "lifecycle"}])
-def test_a_prediction_changes_nothing_so_a_limited_token_may_call(start_process, token):
-    make_target(start_process().address)
-    assert call(make_caller(**token)).status_code == 200
-
-
-def test_a_token_of_another_domain_may_not(start_process):
-    process = start_process()
-    make_target(process.address)
-
-    response = call(make_caller("admin", domain="features"))
-
-    assert (response.status_code, response.json()["code"]) == (403, "not_allowed")
-    assert process.received == []
-
-
-def test_the_password_of_basic_credentials_is_a_token(start_process):
-    from base64 import b64encode
-
-    make_target(start_process().address)
-    credentials = b64encode(f"anybody:{make_token(make_user())}".encode()).decode()
-    assert call(Client(headers={"Authorization": f"Basic {credentials}"})).status_code == 200
-
-
-def test_a_revoked_token_is_refused_within_a_second(start_process):
-    make_target(start_process().address)
-    client = make_caller()
-    assert call(client).status_code == 200
-
-    revoke_token(actor=None, token=AccessToken.objects.get())
-    time.sleep(callers.REMEMBERED_SECONDS)
-
-    assert call(client).status_code == 401
-
-
-def test_a_switched_off_account_is_refused_within_a_second(start_process):
-    make_target(start_process().address)
-    client = make_caller()
-    assert call(client).status_code == 200
-
-    user = AccessToken.objects.get().user
-    user.is_active = False
-    user.save()
-    time.sleep(callers.REMEMBERED_SECONDS)
-
-    assert call(client).status_code == 401
-
-
-def test_a_session_needs_its_csrf_token(start_process):
-    process = start_process()
-    make_target(process.address)
-    client = Client(enforce_csrf_checks=True)
-    client.force_login(make_user())
-
-    response = call(client)
-
-    assert (response.status_code, response.json()["code"]) == (403, "permission_denied")
-    assert process.received == []
-
-    client.cookies["csrftoken"] = "a" * 32
-    assert call(client, headers={"X-CSRFToken": "b" * 32}).status_code == 403
-    assert call(client, headers={"X-CSRFToken": "a" * 32}).status_code == 200
-
-
-def test_another_kind_of_authorization_does_not_hide_the_session(start_process):
-    make_target(start_process().address)
-    client = Client(headers={"Authorization": "Negotiate abc"})
-    client.force_login(make_user())
-
-    assert call(client).status_code == 200
-
-
-def test_a_token_needs_no_csrf_token(start_process):
-    make_target(start_process().address)
-    client = Client(enforce_csrf_checks=True, headers={"Authorization": f"Bearer {make_token(make_user())}"})
-    assert call(client).status_code == 200
-
-
-def test_known_callers_and_routes_cost_no_query(start_process, django_assert_num_queries):
-    make_target(start_process().address)
-    client = make_caller()
-    call(client)
-
-    with django_assert_num_queries(0):
-        assert call(client).status_code == 200
-
-
-def test_a_caller_gets_the_roles_given_meanwhile(start_process):
-    make_target(start_process().address)
-    client = make_caller()
-    call(client)
-    AccessToken.objects.get().user.groups.add(Group.objects.get_or_create(name="admin")[0])
-    time.sleep(callers.REMEMBERED_SECONDS)
-    call(client)
-
-    (user, _until) = next(iter(callers.tokens._users.values()))
-    assert "admin" in user.roles
 
 
 # -- what is asked ---------------------------------------------------------------------------------
@@ -376,124 +155,6 @@ def test_a_content_length_that_is_none_is_refused(length):
     assert call(make_caller(), b"{}", CONTENT_LENGTH=length).status_code == 400
 
 
-# -- where it goes ---------------------------------------------------------------------------------
-
-
-def test_where_nothing_is_deployed_is_not_found():
-    make_target(environment="staging")
-    make_target(model_name="ended", state="stopped", weight=0)
-    client = make_caller()
-
-    for place in [("churn", "production"), ("nobody", "staging"), ("ended", "production")]:
-        response = call(client, place=place)
-        assert (response.status_code, response.json()["code"]) == (404, "not_found")
-    assert logged() == []
-
-
-def test_while_the_first_deployment_comes_up_callers_are_told_to_try_again():
-    make_target(state="starting", weight=0)
-    response = call(make_caller())
-    assert (response.status_code, response.json()["code"], response["Retry-After"]) == (
-        503,
-        "unavailable",
-        "1",
-    )
-    assert response.json()["fields"] == {}
-
-
-def test_a_first_deployment_answers_from_the_moment_it_is_active(start_process):
-    target = make_target(start_process().address, state="starting", weight=0)
-    client = make_caller()
-    assert call(client).status_code == 503
-
-    Target.objects.filter(pk=target.pk).update(state="serving", weight=100)
-
-    assert call(client).status_code == 200
-
-
-def test_a_model_nobody_served_a_moment_ago_answers_as_soon_as_it_is_active(start_process):
-    client = make_caller()
-    assert call(client).status_code == 404
-
-    make_target(start_process().address)
-
-    assert call(client).status_code == 200
-
-
-def test_without_a_ready_replica_the_request_is_an_error_of_the_deployment():
-    target = make_target()
-    Replica.objects.create(target=target, name="r", state="backoff", address="unix:///nowhere")
-
-    response = call(make_caller())
-
-    assert (response.status_code, response.json()["code"], response["Retry-After"]) == (
-        503,
-        "unavailable",
-        "1",
-    )
-    (log,) = logged()
-    assert (log.status, log.deployment_id) == (503, target.deployment_id)
-    assert RequestSums.objects.get(span="minute").errors == 1
-
-
-def test_a_dead_replica_is_an_error_too():
-    make_target("unix:///nowhere/s")
-    assert call(make_caller()).status_code == 503
-    assert [log.status for log in logged()] == [503]
-
-
-def test_with_one_replica_dead_the_other_answers(start_process):
-    # Not the address of another test: the gateway passes over a dead replica for a second.
-    make_target("unix:///nowhere/other", start_process().address)
-    client = make_caller()
-    assert [call(client).status_code for _ in range(4)] == [200] * 4
-    assert any(log.retried for log in logged())
-
-
-def test_a_replica_that_came_back_elsewhere_is_found_at_once(start_process):
-    target = make_target("unix:///nowhere/s")
-    client = make_caller()
-    assert call(client).status_code == 503
-
-    target.replicas.update(address=start_process().address)
-
-    assert call(client).status_code == 200
-
-
-def test_traffic_follows_the_weights_within_a_second(start_process):
-    old, new = start_process(), start_process()
-    first, second = make_target(old.address), make_target(new.address, weight=0, model_version=4)
-    client = make_caller()
-    assert {call(client)["X-Model-Version"] for _ in range(5)} == {"3"}
-
-    Target.objects.filter(pk=first.pk).update(weight=0, state="draining")
-    Target.objects.filter(pk=second.pk).update(weight=100)
-    time.sleep(1.0)
-
-    assert {call(client)["X-Model-Version"] for _ in range(5)} == {"4"}
-
-
-def test_two_targets_share_by_weight(start_process):
-    first, second = start_process(), start_process()
-    make_target(first.address, weight=75)
-    make_target(second.address, weight=25)
-    client = make_caller()
-
-    for _ in range(200):
-        call(client)
-
-    # Five standard deviations of a fair draw of 200 with p = 0.75 are 30.
-    assert len(first.received) == pytest.approx(150, abs=31)
-    assert len(first.received) + len(second.received) == 200
-
-
-def test_a_target_without_a_replica_gives_its_share_to_the_other(start_process):
-    make_target(start_process().address, weight=1)
-    make_target(weight=99, model_version=4)
-    client = make_caller()
-    assert {call(client)["X-Model-Version"] for _ in range(10)} == {"3"}
-
-
 # -- what comes back -------------------------------------------------------------------------------
 
 
@@ -539,72 +200,6 @@ def test_errors_of_the_model_process_have_the_contracts_shape(start_process, sta
     assert "Location" not in response.headers
     assert response.get("Retry-After") == ("1" if answered == 503 else None)
     assert [log.status for log in logged()] == [answered]
-
-
-# -- what is noted ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("header", "rows"), [({"X-Row-Count": 7}, 7), ({}, 0), ({"X-Row-Count": "-3"}, 0)])
-def test_rows_are_what_the_model_process_counted(start_process, header, rows):
-    process = start_process()
-    process.answer = (200, b"{}", header)
-    make_target(process.address)
-
-    call(make_caller())
-
-    assert [log.rows for log in logged()] == [rows]
-
-
-def test_who_called_is_noted(start_process):
-    make_target(start_process().address)
-    user = make_user()
-    call(Client(headers={"Authorization": f"Bearer {make_token(user)}"}))
-    assert [log.user_id for log in logged()] == [user.pk]
-
-
-def test_sampled_requests_keep_input_and_output(start_process, settings):
-    settings.SERVING_SAMPLE_RATE = 1.0
-    make_target(start_process().address)
-
-    call(make_caller(), b'{"inputs": [42]}')
-
-    (log,) = logged()
-    assert (log.input, log.output) == ('{"inputs": [42]}', '{"predictions": [1]}')
-
-
-def test_without_sampling_neither_is_kept(start_process, settings):
-    settings.SERVING_SAMPLE_RATE = 0.0
-    make_target(start_process().address)
-    call(make_caller())
-    (log,) = logged()
-    assert (log.input, log.output) == ("", "")
-
-
-def test_refused_requests_are_not_sampled(start_process, settings):
-    settings.SERVING_SAMPLE_RATE = 1.0
-    process = start_process()
-    process.answer = (400, b'{"code": "invalid", "detail": "No."}', {})
-    make_target(process.address)
-    call(make_caller())
-    (log,) = logged()
-    assert (log.input, log.output) == ("", "")
-
-
-def test_a_sample_is_bounded_and_any_bytes_become_text(start_process, settings):
-    settings.SERVING_SAMPLE_RATE = 1.0
-    process = start_process()
-    process.answer = (200, json.dumps({"predictions": ["y" * 100_000]}).encode(), {})
-    make_target(process.address)
-
-    call(make_caller(), b"\0\xff" + b"x" * 100_000)
-
-    (log,) = logged()
-    assert len(log.input.encode()) <= 2 * 64 * 1024
-    assert log.input.startswith("\ufffd\ufffdx")
-    assert len(log.output) == 64 * 1024
-
-
-# --- A process that cannot be trusted, or does not answer ---------------------------------------------------
 
 
 @contextlib.contextmanager
