@@ -29,3 +29,15 @@ TAGS = [
     {"name": "Health", "description": "For load balancers and probes."},
     {"name": "Index", "description": "Where everything is."},
 ]
+
+DOCUMENTS = {
+    "TITLE": "MLOps platform",
+    "VERSION": "1",
+    "DESCRIPTION": DESCRIPTION,
+    "TAGS": TAGS,
+    "OAS_VERSION": "3.1.1",
+    "COMPONENT_SPLIT_PATCH": False,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "PREPROCESSING_HOOKS": ["mlops_site.openapi.without_trailing_slash"],
+    "POSTPROCESSING_HOOKS": ["mlops_site.openapi.complete"],
+}

@@ -12,8 +12,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from mlops_site import __version__
-from mlops_site.api_description import DESCRIPTION, TAGS
+from mlops_site.api_description import DOCUMENTS
 from mlops_site.environment import Environment
+from mlops_site.schedule import SCHEDULE
 from mlops_site.secret import read_or_create_secret
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -138,25 +139,7 @@ else:
         "store_processed": True,
         "polling_interval": 0.1,
     }
-CELERY_BEAT_SCHEDULE = {
-    "worker heartbeat": {"task": "core.note_worker_heartbeat", "schedule": 5.0, "options": {"expires": 10}},
-    "seal the audit trail": {"task": "core.seal_audit", "schedule": 5.0, "options": {"expires": 5}},
-    "sweep the broker folder": {"task": "core.sweep_broker", "schedule": 60.0, "options": {"expires": 60}},
-    "forget old idempotency keys": {"task": "core.forget_idempotency_keys", "schedule": 3600.0},
-    "forget ended sessions": {"task": "core.forget_sessions", "schedule": 3600.0},
-    "wake stalled deployments": {
-        "task": "lifecycle.wake_stalled_deployments",
-        "schedule": 2.0,
-        "options": {"expires": 4},
-    },
-    "refresh deployment health": {
-        "task": "lifecycle.refresh_health",
-        "schedule": 5.0,
-        "options": {"expires": 5},
-    },
-    "forget old requests": {"task": "serving.forget_old_requests", "schedule": 600.0},
-    "clear unused model copies": {"task": "lifecycle.clear_model_copies", "schedule": 3600.0},
-}
+CELERY_BEAT_SCHEDULE = SCHEDULE
 
 # --- Artifacts ------------------------------------------------------------------------------------------------------
 
@@ -264,18 +247,7 @@ REST_FRAMEWORK = {
     "DEFAULT_METADATA_CLASS": "core.api.metadata.Metadata",
     "DEFAULT_SCHEMA_CLASS": "core.api.schema.AutoSchema",
 }
-
-SPECTACULAR_SETTINGS = {
-    "TITLE": "MLOps platform",
-    "VERSION": "1",
-    "DESCRIPTION": DESCRIPTION,
-    "TAGS": TAGS,
-    "OAS_VERSION": "3.1.1",
-    "COMPONENT_SPLIT_PATCH": False,
-    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "PREPROCESSING_HOOKS": ["mlops_site.openapi.without_trailing_slash"],
-    "POSTPROCESSING_HOOKS": ["mlops_site.openapi.complete"],
-}
+SPECTACULAR_SETTINGS = DOCUMENTS
 
 # --- Languages, static files ----------------------------------------------------------------------------------------
 
