@@ -4,6 +4,7 @@ import re
 import uuid
 from collections.abc import Callable
 from ipaddress import ip_address
+from typing import Any
 
 from django.conf import settings
 from django.core.signals import request_finished
@@ -77,12 +78,16 @@ class WholeFormsMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, *_view: Any) -> HttpResponse | None:
+        """Of a page that there is: what is sent elsewhere is answered 404, whatever it is."""
         if request.method == "POST" and door(request.path_info) != "api":
             try:
                 hold_form(request)
             except DomainError as error:
                 return refused(request, error)
-        return self.get_response(request)
+        return None
 
 
 class StaticFilesMiddleware(WhiteNoiseMiddleware):

@@ -52,6 +52,8 @@ class FolderEntrySerializer(serializers.Serializer):
 
 
 BYTES = {"type": "string", "contentMediaType": "application/octet-stream"}
+# A file may be JSON, and then is no string.
+FILE = {"description": "The file's content, of the media type that its name tells."}
 ETAG = OpenApiParameter(
     "ETag", str, OpenApiParameter.HEADER, response=[200, 304], description="The file's SHA-256."
 )
@@ -63,7 +65,7 @@ DOWNLOAD: dict[str, Any] = {
         ETAG,
     ],
     "responses": {
-        (200, "*/*"): OpenApiResponse(BYTES, description="The file."),
+        (200, "*/*"): OpenApiResponse(FILE, description="The file."),
         304: OpenApiResponse(description="The copy at hand is still good."),
     },
 }

@@ -129,6 +129,7 @@ def test_two_thousand_connections_are_survived(port, served, web, many_files, st
 HOST = b"Host: localhost\r\n"
 GET = b"GET /healthz HTTP/1.1\r\n" + HOST
 POST = b"POST /sign-in HTTP/1.1\r\n" + HOST
+FORM = POST + b"Content-Type: application/x-www-form-urlencoded\r\n"
 SMUGGLED = b"0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
@@ -154,7 +155,7 @@ SMUGGLED = b"0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
         (POST + b"Content-Length: 4\r\nContent-Length: 50\r\n\r\n" + SMUGGLED, {400}),
         (POST + b"Content-Length: -1\r\n\r\n", {400}),
         (POST + b"Content-Length: 4x\r\n\r\n", {400}),
-        (POST + b"Content-Length: " + b"9" * 1000 + b"\r\n\r\n", {400, 403, 413}),
+        (FORM + b"Content-Length: " + b"9" * 1000 + b"\r\n\r\n", {400, 413}),
         (POST + b"Transfer-Encoding: xchunked\r\n\r\n" + SMUGGLED, {400, 501}),
         (POST + b"Transfer-Encoding: chunked, identity\r\n\r\n" + SMUGGLED, {400, 501}),
         (POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n" + SMUGGLED, {400}),

@@ -162,3 +162,10 @@ def test_the_sign_in_page_says_what_is_wrong_with_a_name(client, name):
     page = client.post("/sign-in", {"username": name, "password": "x"})
     (error,) = page.context["form"].errors["username"]
     assert f'role="alert">{error}' in page.content.decode()
+
+
+def test_what_is_sent_to_no_page_is_not_found(client):
+    """A client that asks below the wrong address shall hear just that."""
+    assert (
+        client.post("/elsewhere/api/v1/alerts", {"a": 1}, content_type="application/json").status_code == 404
+    )
