@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,8 +23,9 @@ CHILDREN = {"web": "gunicorn", "worker": " worker ", "beat": " beat ", "agent": 
 class Server(Stack):
     """The same platform as a Stack, started by the script."""
 
-    def run(self) -> None:
-        """Start it from somewhere else than its folder, until it is ready."""
+    def run(self) -> float:
+        """Start it from somewhere else than its folder; returns the seconds until it is ready."""
+        began = time.monotonic()
         self.output = self.data_dir / "output.txt"
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
@@ -35,6 +37,7 @@ class Server(Stack):
                 start_new_session=True,
             )
         wait_until(self.is_ready, seconds=60, what=f"the server is ready (see {self.output})", poll=0.05)
+        return time.monotonic() - began
 
     def press_ctrl_c(self) -> int:
         """As a terminal does: to the whole foreground group. Returns the exit code."""
@@ -97,8 +100,9 @@ def test_a_killed_child_is_started_again(server, name):
     assert {server.child(other) is not None for other in CHILDREN} == {True}
 
 
-def test_ctrl_c_ends_everything_and_the_next_start_brings_back_what_served(server, linear_model, linear_row):
-    """How long that takes is measured by bench/startup.py: a machine that others use too has no promise to keep."""
+def test_ctrl_c_ends_everything_and_the_next_start_is_ready_within_ten_seconds(
+    server, linear_model, linear_row
+):
     served = Platform(server).serve(linear_model)
     served.row = linear_row
     assert served.predict().status == 200
@@ -108,7 +112,9 @@ def test_ctrl_c_ends_everything_and_the_next_start_brings_back_what_served(serve
 
     assert exit_code == 0
     assert server.everything() == []
-    server.run()
+    took = server.run()
+    print(f"second start ready after {took:.1f} s")  # noqa: T201
+    assert took <= 10
     assert served.predict().status == 200, "ready means that predictions are served"
     assert served.pids != {before}
 
