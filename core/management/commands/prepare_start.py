@@ -8,6 +8,7 @@ from typing import Any
 import psutil
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
+from django.core.checks import Tags
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connection
@@ -19,6 +20,8 @@ from core.supervised import running_here
 class Command(BaseCommand):
     """Everything that must be so before the first process starts; script/server calls it."""
 
+    # What a machine or its settings can have wrong. The code's own checks are script/check's, and import every page.
+    requires_system_checks = [Tags.database, Tags.files, Tags.staticfiles]
     help = "Check that nothing stands in the way of a start, migrate, collect changed static files."
 
     def handle(self, *args: Any, **options: Any) -> None:

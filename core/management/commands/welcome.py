@@ -29,7 +29,7 @@ class Command(BaseCommand):
     """What a person who ran script/server waits for. Runs beside the servers; ends when all is said."""
 
     help = "Wait until the server is ready, seed the demo into an empty database, print sign-in links."
-    requires_system_checks = []  # prepare_start ran them just before
+    requires_system_checks = []  # script/check runs them
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--no-demo", action="store_true", help="seed nothing; one link, for an admin")

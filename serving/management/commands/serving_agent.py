@@ -12,6 +12,8 @@ class Command(BaseCommand):
     """SIGTERM leaves the model processes serving for the next agent; SIGINT (Ctrl-C) stops them too."""
 
     help = "Run the serving agent: keeps the model processes as the database says they should be."
+    # They import every page and address, of which it has none: a second of its start and memory for good.
+    requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:
         stopping = threading.Event()
