@@ -21,7 +21,7 @@ def body_length(request: HttpRequest) -> int | None:
     known, TooLarge for a length that no body has, UnsupportedMediaType for a compressed body: what it would
     become cannot be known, so nothing here inflates one.
     """
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+    if request.META.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
         raise UnsupportedMediaType(_("Send the body without a Content-Encoding."))
     text = request.META.get("CONTENT_LENGTH") or ""
     if text.isascii() and text.isdigit():
@@ -59,14 +59,15 @@ def whole_body(request: HttpRequest, too_large: Callable[[], TooLarge], *, limit
     length = body_length(request)
     if length is not None and length > limit:
         raise too_large()
-    content = bytearray()
+    chunks, size = [], 0
     for chunk in body_chunks(request):
-        content += chunk
-        if len(content) > limit:
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > limit:
             raise too_large()
-    if length is not None and len(content) < length:
+    if length is not None and size < length:
         raise cut_short()
-    return bytes(content)
+    return b"".join(chunks)
 
 
 def hold_body(request: HttpRequest) -> None:

@@ -52,6 +52,10 @@ class Conflict(DomainError):
     code = "conflict"
 
 
+class AlreadyExists(Conflict):
+    """Something else has that name."""
+
+
 class TooLarge(DomainError):
     """It is over a configured size."""
 

@@ -20,7 +20,13 @@ from core.pages.errors import refused
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 ACCEPTABLE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-DOORS = {"/api/": "api", "/admin/": "admin"}
+DOORS = {
+    "/api/2.0/": "mlflow",
+    "/api/3.0/": "mlflow",
+    "/ajax-api/": "mlflow",
+    "/api/": "api",
+    "/admin/": "admin",
+}
 
 
 class RequestContextMiddleware:
@@ -30,7 +36,7 @@ class RequestContextMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        given = request.headers.get("X-Request-Id", "")
+        given = request.META.get("HTTP_X_REQUEST_ID", "")
         request_id = given if ACCEPTABLE_REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         request.request_id = request_id  # type: ignore[attr-defined]
         context.use(
@@ -82,7 +88,7 @@ class WholeFormsMiddleware:
 
     def process_view(self, request: HttpRequest, *_view: Any) -> HttpResponse | None:
         """Of a page that there is: what is sent elsewhere is answered 404, whatever it is."""
-        if request.method == "POST" and door(request.path_info) != "api":
+        if request.method == "POST" and door(request.path_info) not in ("api", "mlflow"):
             try:
                 hold_form(request)
             except DomainError as error:

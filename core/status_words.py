@@ -39,6 +39,15 @@ STATUS_WORDS: dict[str, dict[str, StatusWord]] = {
         "failed": StatusWord(BAD, "circle-x", _("Failed")),
         "cancelled": StatusWord(NEUTRAL, "ban", _("Cancelled")),
     },
+    "logged_model": {
+        "pending": StatusWord(PROGRESS, "loader-2", _("Pending")),
+        "ready": StatusWord(GOOD, "circle-check", _("Ready")),
+        "failed": StatusWord(BAD, "circle-x", _("Failed")),
+    },
+    "model_role": {
+        "input": StatusWord(NEUTRAL, "eye", _("Input")),
+        "output": StatusWord(NEUTRAL, "pencil", _("Output")),
+    },
     "stage": {
         "experimental": StatusWord(NEUTRAL, "flask", _("Experimental")),
         "staging": StatusWord(ATTENTION, "stack-2", _("Staging")),

@@ -1,8 +1,10 @@
 """How the web server runs. Threads, since a prediction waits for a model process most of its time."""
 
+import gc
 from logging.config import dictConfig
 from resource import RLIMIT_NOFILE, getrlimit, setrlimit
 
+from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
@@ -37,3 +39,9 @@ worker_connections = 1000
 _files, _most_files = getrlimit(RLIMIT_NOFILE)
 setrlimit(RLIMIT_NOFILE, (max(_files, min(4 * worker_connections, _most_files)), _most_files))
 control_socket_disable = True  # it would lie in the home directory, and the supervisor does its work
+
+
+def when_ready(_server: Arbiter) -> None:
+    """Before the processes are forked: the collector would write to all that they share, and so copy it for each."""
+    gc.collect()
+    gc.freeze()

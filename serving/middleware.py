@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 
 from serving.api.invocations import invocations
@@ -15,8 +16,9 @@ TOKEN_SCHEMES = ("bearer ", "basic ")
 class PredictionMiddleware:
     """Answers a request for a prediction that carries a token; all others go on, to the same view if they ask for it.
 
-    What stands before this in MIDDLEWARE holds for predictions too: request id, HTTPS, content policy, language
-    and allowed hosts. What follows does not: a token needs no session and no CSRF token, and JSON no messages.
+    What stands before this in MIDDLEWARE holds for predictions too: request id, HTTPS and content policy. What follows
+    does not: a token needs no session and no CSRF token, JSON no messages, and numbers no language; the view words
+    its refusals in the caller's. A host that is not allowed goes on, to be refused as on every other path.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
@@ -24,6 +26,16 @@ class PredictionMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         token_given = request.META.get("HTTP_AUTHORIZATION", "").lower().startswith(TOKEN_SCHEMES)
-        if token_given and (found := PATH.fullmatch(request.path_info)):
-            return invocations(request, *found.groups())
+        if token_given and (found := PATH.fullmatch(request.path_info)) and _is_for_us(request):
+            response = invocations(request, *found.groups())
+            response.headers["Content-Length"] = str(len(response.content))
+            return response
         return self.get_response(request)
+
+
+def _is_for_us(request: HttpRequest) -> bool:
+    try:
+        request.get_host()
+    except DisallowedHost:
+        return False
+    return True

@@ -24,6 +24,7 @@ AT = moment("at", _("time (UTC)"))
 DOORS = [
     ("page", _("Page")),
     ("api", _("API")),
+    ("mlflow", "MLflow"),
     ("admin", _("Admin site")),
     ("celery", _("Worker")),
     ("command", _("Command")),

@@ -2,7 +2,7 @@ from typing import Any
 
 import django_filters
 from django.db.models import Q, QuerySet
-from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.decorators import action
@@ -69,7 +69,7 @@ class TokenViewSet(Listed, Resource):
     there are.
     """
 
-    noun, plural, tag = lazy("token"), lazy("tokens"), "Access"
+    noun, plural, tag = gettext_lazy("token"), gettext_lazy("tokens"), "Access"
     keeps_answers = False
     serializer_class = TokenSerializer
     inputs = {"create": TokenInput, "revoke": NoFields}

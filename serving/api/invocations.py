@@ -15,12 +15,14 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
+from core.api import callers
 from core.bodies import MOST_DIGITS, whole_body
 from core.context import current
 from core.errors import DomainError, NotFound, TooLarge, Unavailable, UnsupportedMediaType
 from core.roles import Domain, Right, require
+from core.sentences import source_of
 from core.translation import gettext as _
-from serving.api.callers import caller_of
+from core.translation import language_of, say
 from serving.gateway.balancer import Answer, Balancer
 from serving.gateway.slots import Slots
 from serving.recorder import PredictionRecord, recorder
@@ -45,26 +47,26 @@ class MethodNotAllowed(DomainError):
 def invocations(request: HttpRequest, model_name: str, environment: str) -> HttpResponse:
     """POST a request in one of MLflow's scoring formats; answers `{"predictions": [...]}`.
 
-    Callers with a token need no CSRF token; `caller_of` asks those with a session for one.
+    Callers with a token need no CSRF token; `callers` asks those with a session for one.
     """
     try:
         if request.method != "POST":
             raise MethodNotAllowed(_("Predictions are asked for with POST."))
-        user = caller_of(request)
+        user = callers.caller_of(request, callers.tokens.user_of)
         require(user, Right.PREDICT, domain=Domain.LIFECYCLE)
         if request.content_type not in SCORING_TYPES:
             raise UnsupportedMediaType(_("Set Content-Type to application/json or text/csv."))
         return _predict(request, model_name, environment, user.pk)
     except DomainError as error:
-        return _refuse(error)
+        return _refuse(request, error)
     except DatabaseError:
         logger.exception("The database did not say who calls or who serves")
-        return _refuse(Unavailable(_("The database is away. Try again in a moment.")))
+        return _refuse(request, Unavailable(_("The database is away. Try again in a moment.")))
 
 
 def _predict(request: HttpRequest, model_name: str, environment: str, user_id: int) -> HttpResponse:
     target = _target(model_name, environment)
-    body, answer, response = b"", None, HttpResponse()
+    body, answer = b"", None
     started = time.perf_counter()
     try:
         with slots.hold((model_name, environment)):
@@ -72,9 +74,9 @@ def _predict(request: HttpRequest, model_name: str, environment: str, user_id: i
             # A caller's slow connection is not the model's latency.
             started = time.perf_counter()
             target, answer = _send(target, model_name, environment, body, _passed_on(request))
-        response = _respond(answer)
+        response = _respond(request, answer)
     except DomainError as error:
-        response = _refuse(error)
+        response = _refuse(request, error)
     latency_ms = (time.perf_counter() - started) * 1000
     request.is_noted = True  # type: ignore[attr-defined]
     _record(target, response.status_code, body, answer, user_id=user_id, latency_ms=latency_ms)
@@ -108,8 +110,8 @@ def _too_large() -> TooLarge:
 def _passed_on(request: HttpRequest) -> dict[str, str]:
     """What the model process may know of a request: nothing that says who sent it."""
     known = {"X-Request-Id": current().request_id}
-    if "Content-Type" in request.headers:
-        known["Content-Type"] = request.headers["Content-Type"]
+    if content_type := request.META.get("CONTENT_TYPE"):
+        known["Content-Type"] = content_type
     return known
 
 
@@ -126,12 +128,14 @@ def _send(
     return target, answer
 
 
-def _respond(answer: Answer) -> HttpResponse:
+def _respond(request: HttpRequest, answer: Answer) -> HttpResponse:
     """The model server's status and body. None of its headers but one: a model process is not trusted."""
     if answer.status == 200:
         return HttpResponse(answer.body, content_type="application/json")
     status = answer.status if 400 <= answer.status < 600 else 502
-    response = JsonResponse(_contract_error(answer.body, status), status=status)
+    with language_of(request) as language:
+        error = _contract_error(answer.body, status)
+    response = JsonResponse(error, status=status, headers={"Content-Language": language})
     if status == 503:
         response.headers["Retry-After"] = "1"
     return response
@@ -146,9 +150,14 @@ def _contract_error(body: bytes, status: int) -> dict[str, Any]:
         return {"code": "model_error", "detail": detail, "fields": {}}
 
 
-def _refuse(error: DomainError) -> JsonResponse:
+def _refuse(request: HttpRequest, error: DomainError) -> JsonResponse:
+    """The refusal in the caller's language, which was not chosen yet when it was raised: answers need none."""
+    with language_of(request) as language:
+        detail = say(source_of(error.detail))
     response = JsonResponse(
-        {"code": error.code, "detail": error.detail, "fields": error.fields}, status=error.status
+        {"code": error.code, "detail": detail, "fields": error.fields},
+        status=error.status,
+        headers={"Content-Language": language},
     )
     if error.retry_after_seconds:
         response.headers["Retry-After"] = str(error.retry_after_seconds)

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from serving.model_server.errors import Invalid, Refused, TooLarge
+from serving.model_server.errors import Invalid, Refused
 from serving.model_server.inputs import Inputs
 from serving.model_server.signature import Signature, check_rows
 
@@ -93,10 +93,6 @@ class Scoring:
             raise Invalid(f"The body is not valid CSV in UTF-8: {error}.") from None
         if not lines:
             raise Invalid("The CSV is empty; the first line must hold the column names.")
-        if len(lines) - 1 > self.max_rows:
-            raise TooLarge(
-                f"The request has more rows than this model takes: at most {self.max_rows} in one."
-            )
         check_rows(len(lines) - 1, self.max_rows)
         return self.signature.inputs.from_csv(lines[0], lines[1:])
 

@@ -222,7 +222,7 @@ def check_rows(count: int, max_rows: int) -> None:
     if not count:
         raise Invalid("The request holds no rows.")
     if count > max_rows:
-        raise TooLarge(f"The request has {count} rows; this model takes at most {max_rows} in one.")
+        raise TooLarge(f"The request has more rows than this model takes: at most {max_rows} in one.")
 
 
 def _input_schema(written: list[dict[str, Any]]) -> Schema:

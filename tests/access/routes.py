@@ -23,7 +23,7 @@ class Route:
 
     @property
     def is_api(self) -> bool:
-        return self.address.startswith("api/v1/")
+        return self.address.startswith(("api/v1/", "api/2.0/", "ajax-api/"))
 
 
 def every_route() -> list[Route]:
@@ -37,7 +37,7 @@ def every_route() -> list[Route]:
 
 
 def _methods(view: Any) -> frozenset[str] | None:
-    actions = getattr(view, "actions", None)
+    actions = getattr(view, "actions", None) or getattr(view, "methods", None)
     return frozenset(map(str.upper, actions)) if actions else None
 
 

@@ -12,6 +12,7 @@ from django.test import Client
 from django.urls import reverse
 
 from core.operations.access import create_sign_in_link
+from tests.access.mlflow_rules import MLFLOW
 from tests.access.rules import API, PAGES
 from tests.everything import make_everything
 from tests.factories import make_user
@@ -127,7 +128,7 @@ def test_the_cookies_that_are_set_say_secure_where_the_settings_do(client, olga,
 def test_every_answer_has_the_headers_that_keep_it_out_of_frames_and_scripts(client):
     world = make_everything()
     client.force_login(make_user("admin"))
-    paths = {reverse(rule.route, kwargs=rule.path(world)) for rule in [*API, *PAGES]}
+    paths = {reverse(rule.route, kwargs=rule.path(world)) for rule in [*API, *MLFLOW, *PAGES]}
     paths |= {"/healthz", "/readyz", "/sign-in", "/sign-in/link_guess", "/nothing", "/api/v1/nothing"}
 
     for path in sorted(paths):

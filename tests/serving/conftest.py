@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from serving.api import callers, invocations
+from core.api import callers
+from serving.api import invocations
 from serving.recorder import recorder
 from serving.routes import Routes
 from tests.serving import models

@@ -6,9 +6,9 @@ import pytest
 from django.contrib.auth.models import Group
 from django.test import Client
 
+from core.api import callers
 from core.models import AccessToken
 from core.operations.access import revoke_token
-from serving.api import callers
 from tests.factories import make_token, make_user
 from tests.serving.invocations import call, make_caller, make_target
 

@@ -49,14 +49,22 @@ def web(addresses):
             SERVING_MAX_BODY_BYTES=str(LIMIT),
         )
         try:
-            wait_until(socket.exists)
-            process.connection = UnixConnection(str(socket))
-            process.connection.timeout = 10
+            process.connection = UnixConnection(str(socket), timeout=10)
+            wait_until(lambda: accepts(process.connection))
             process.headers = headers | {"Host": "localhost"}
             yield process
         finally:
             process.kill()
             process.communicate()
+
+
+def accepts(connection) -> bool:
+    """Whether anybody listens: a socket is in its directory before that."""
+    try:
+        connection.connect()
+    except OSError:
+        return False
+    return True
 
 
 def ask(web, body, **options) -> tuple[int, dict]:

@@ -1,6 +1,7 @@
 """The prediction endpoint: what may be asked, and what comes back."""
 
 import contextlib
+import re
 import socket
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -79,10 +80,39 @@ def test_the_short_way_keeps_the_rules_of_hosts_https_and_languages(settings):
     client = make_caller()
 
     assert call(client, headers={"Host": "evil.example"}).status_code == 400
-    assert "모델" in call(client, headers={"Accept-Language": "ko"}).json()["detail"]
     assert call(client)["X-Content-Type-Options"] == "nosniff"
     settings.SECURE_SSL_REDIRECT = True
     assert call(make_caller()).status_code == 301
+
+
+@pytest.mark.parametrize("refused", [
+    {"headers": {"Authorization": "Bearer nonsense"}},
+    {"headers": {"Authorization": "Basic !!!"}},
+    {"place": ("이탈", "nowhere")},
+    {"content_type": "a/b"},
+    {"CONTENT_LENGTH": "-1"},
+    {"body": b"x" * 101},
+    {"body": b"{}"},  # the model process answers nonsense
+])  # fmt: skip
+def test_each_refusal_is_in_the_language_of_whoever_asked_last(start_process, settings, refused):
+    settings.SERVING_MAX_BODY_BYTES = 100
+    process = start_process()
+    process.answer = (500, b"nonsense", {})
+    make_target(process.address)
+    client = make_caller()
+
+    def asked_in(language):
+        headers = {"Accept-Language": language} | refused.get("headers", {})
+        response = call(client, **(refused | {"headers": headers}))
+        assert response.status_code >= 400
+        assert response["Content-Language"] == language
+        return response.json()["detail"]
+
+    english, korean = asked_in("en"), asked_in("ko")
+
+    assert re.search("[가-힣]", korean.replace("이탈", ""))
+    assert not re.search("[가-힣]", english.replace("이탈", ""))
+    assert asked_in("en") == english
 
 
 @pytest.mark.parametrize("method", ["get", "put", "delete", "patch"])

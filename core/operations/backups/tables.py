@@ -101,9 +101,11 @@ def load(table: str, columns: list[list[str]], pieces: Iterable[BinaryIO]) -> in
 def reset_sequences() -> None:
     """Let new rows count on after the restored ones, in every table that is there by now."""
     there = set(connection.introspection.table_names())
-    wanted = [model for model in kept_models() if model._meta.db_table in there]
+    counted = [model for model in kept_models() if model._meta.db_table in there and model._meta.auto_field]
+    # A sequence cannot stand at 0, the number of MLflow's default experiment.
+    begun = [model for model in counted if model._base_manager.filter(pk__gt=0).exists()]
     with connection.cursor() as cursor:
-        for statement in connection.ops.sequence_reset_sql(no_style(), wanted):
+        for statement in connection.ops.sequence_reset_sql(no_style(), begun):
             cursor.execute(statement)
 
 

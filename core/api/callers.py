@@ -1,6 +1,7 @@
-"""Who asks for a prediction: by token, remembered for less than a second, or by session."""
+"""Who calls a view that is not DRF's: by token, or by session with its CSRF token."""
 
 import time
+from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 from rest_framework.authentication import CSRFCheck
@@ -24,12 +25,14 @@ class NotSignedIn(DomainError):
 
 
 class TokenMemory:
-    """Users of tokens seen within the last second, by the token's digest; shared by threads."""
+    """Users of tokens seen within the last second, by the token's digest; shared by threads. For predictions: whoever
+    changes something is looked up anew.
+    """
 
     def __init__(self) -> None:
         self._users: dict[str, tuple[User, float]] = {}
 
-    def user_of(self, secret: str) -> User | None:
+    def user_of(self, *, secret: str, address: str) -> User | None:
         """The user of a token, or None. Unknown tokens are not remembered: a new one works at once.
 
         Raises TooManyAttempts, as `sign_in_with_token` does.
@@ -37,7 +40,7 @@ class TokenMemory:
         key, now = digest(secret), time.monotonic()
         user, until = self._users.get(key, (None, 0.0))
         if user is None or until <= now:
-            user = sign_in_with_token(secret=secret, address=current().address)
+            user = sign_in_with_token(secret=secret, address=address)
             self._remember(key, user, now)
         return user
 
@@ -53,15 +56,17 @@ class TokenMemory:
 tokens = TokenMemory()
 
 
-def caller_of(request: HttpRequest) -> User:
-    """The user who calls. Raises NotSignedIn, and NotAllowed for a session without its CSRF token."""
+def caller_of(request: HttpRequest, user_of: Callable[..., User | None]) -> User:
+    """The user who calls; `user_of(secret=, address=)` knows tokens. Raises NotSignedIn, and NotAllowed for a session
+    without its CSRF token.
+    """
     try:
-        secret = secret_in(request.headers.get("Authorization", ""))
+        secret = secret_in(request.META.get("HTTP_AUTHORIZATION", ""))
     except ValueError as error:
-        raise NotSignedIn(error, code="authentication_failed") from error
+        raise NotSignedIn(*error.args, code="authentication_failed") from error
     if secret is None:
         return _user_of_session(request)
-    user = tokens.user_of(secret)
+    user = user_of(secret=secret, address=current().address)
     if user is None:
         raise NotSignedIn(_("This token is unknown, revoked or expired."), code="authentication_failed")
     return user
