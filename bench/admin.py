@@ -99,7 +99,7 @@ def fill(rows: int) -> None:
         ),
     )  # fmt: skip
     deployment = Deployment.objects.first()
-    measured = {"value": 0.5, "timestamp": now}
+    measured = {"value": 0.5, "timestamp": 0}
     write(ChecklistItem, lambda n: ChecklistItem(model_version=versions[n % 1000], name=f"item {n}"))
     write(
         DriftEvent,

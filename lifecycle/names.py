@@ -9,7 +9,9 @@ from core.translation import gettext as _
 
 MAX_EXPERIMENT_NAME = 500
 MAX_MODEL_NAME = 250
+MAX_LOGGED_MODEL_NAME = 500
 MAX_KEY = 250
+MAX_EXPERIMENT_TAG_VALUE = 20_000
 KEY = re.compile(r"[/\w.\- :]+")
 LABEL = re.compile(r"[\w.+\-]{1,100}")
 # Words that stand in a model's paths where a version stands.
@@ -32,6 +34,15 @@ def check_model_name(name: str) -> str:
     return _check_name(name, limit=MAX_MODEL_NAME)
 
 
+def check_logged_model_name(name: str) -> str:
+    """Return the name of a logged model if it may be one, by MLflow's rule. Raises Invalid."""
+    if any(character in name for character in "/:.%\"'"):
+        raise Invalid(
+            _("A logged model's name holds none of these: %(characters)s") % {"characters": "/ : . % \" '"}
+        )
+    return _check_name(name, limit=MAX_LOGGED_MODEL_NAME)
+
+
 def check_key(name: str) -> str:
     """Return the name of a metric, parameter or tag of a run if it may be one. Raises Invalid.
 
@@ -45,6 +56,15 @@ def check_key(name: str) -> str:
     if name == "." or name.startswith(("..", "/")) or posixpath.normpath(name) != name:
         raise Invalid(_("“%(name)s”: as a path this name would mean something else.") % {"name": name})
     return name
+
+
+def check_experiment_tag(name: str, value: str) -> None:
+    """Raise Invalid unless MLflow would keep such a tag of an experiment."""
+    check_key(name)
+    if len(value) > MAX_EXPERIMENT_TAG_VALUE:
+        raise Invalid(
+            _("The value of a tag has at most %(limit)s characters.") % {"limit": MAX_EXPERIMENT_TAG_VALUE}
+        )
 
 
 def _check_name(name: str, *, limit: int) -> str:

@@ -19,14 +19,26 @@ class RunStatus(models.TextChoices):
 
 FINISHED_RUNS = frozenset({RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED})
 
-# A finished run may be resumed; what it then becomes is told when it finishes again.
+# A finished run may be resumed; what it then becomes is told when it finishes again. One that was preempted waits
+# for its turn once more.
 RUN_MOVES: dict[str, frozenset[str]] = {
     RunStatus.SCHEDULED: frozenset({RunStatus.RUNNING, RunStatus.FAILED, RunStatus.CANCELLED}),
-    RunStatus.RUNNING: FINISHED_RUNS,
+    RunStatus.RUNNING: FINISHED_RUNS | {RunStatus.SCHEDULED},
     RunStatus.COMPLETED: frozenset({RunStatus.RUNNING}),
     RunStatus.FAILED: frozenset({RunStatus.RUNNING}),
     RunStatus.CANCELLED: frozenset({RunStatus.RUNNING}),
 }
+
+
+class LoggedModelStatus(models.TextChoices):
+    PENDING = "pending", _("Pending")
+    READY = "ready", _("Ready")
+    FAILED = "failed", _("Failed")
+
+
+class ModelRole(models.TextChoices):
+    INPUT = "input", _("Input")
+    OUTPUT = "output", _("Output")
 
 
 class Stage(models.TextChoices):

@@ -16,6 +16,8 @@ JOBS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         (
             ("lifecycle.experiment", "science"),
             ("lifecycle.run", "model_training"),
+            ("lifecycle.loggedmodel", "inventory_2"),
+            ("lifecycle.datasetinput", "dataset"),
             ("lifecycle.artifact", "folder_open"),
             ("lifecycle.runparameter", "tune"),
             ("lifecycle.runmetric", "speed"),

@@ -15,15 +15,20 @@ from core.sentences import sentence
 from lifecycle.models import (
     ChecklistItem,
     CodeAllowance,
+    DatasetInput,
     Deployment,
     DriftEvent,
     Experiment,
+    LoggedModel,
+    LoggedModelMetric,
     MetricPoint,
     ModelAlias,
     ModelVersion,
+    RegisteredModel,
     Run,
     RunLogLine,
     RunMetric,
+    RunModel,
     RunParameter,
     RunTag,
 )
@@ -33,6 +38,8 @@ from tests.factories import (
     make_deployment,
     make_experiment,
     make_file,
+    make_logged_model,
+    make_model,
     make_model_run,
     make_registered,
     make_run,
@@ -51,6 +58,7 @@ class Everything:
     run: Run  # with what runs log, and files of a model
     other_run: Run
     deleted_run: Run
+    logged_model: LoggedModel  # which the run wrote
     version: ModelVersion  # the first of its model, which waits for approval
     checked_item: ChecklistItem
     approved: ModelVersion  # the second, which served before the third
@@ -75,6 +83,8 @@ def make_everything(*, name: str = "diabetes", author: str = "mina") -> Everythi
     _log(run)
     version = make_registered(created_by=mina, run_id=run.run_id, model_name=name, ticked=True)
     ModelAlias.objects.create(model=version.model, alias="champion", version=version)
+    RegisteredModel.objects.filter(pk=version.model_id).update(tags={"team": "risk"})
+    make_model(name=f"{name}, empty", created_by=mina)
     approved, third = (_approved_beside(version) for _ in range(2))
     deployment, in_production = (_serve(approved, third, place) for place in ("development", "production"))
     Heartbeat.objects.beat("worker")
@@ -86,6 +96,7 @@ def make_everything(*, name: str = "diabetes", author: str = "mina") -> Everythi
         run=run,
         other_run=make_run(experiment=experiment, created_by=mina),
         deleted_run=make_run(experiment=experiment, created_by=mina, deleted_at=timezone.now()),
+        logged_model=_log_model(run),
         version=version,
         checked_item=version.checklist.first(),
         approved=approved,
@@ -131,9 +142,27 @@ def _log(run: Run) -> None:
     make_file(run, "notes.txt")
     RunParameter.objects.create(run=run, name="depth", value="3")
     RunTag.objects.create(run=run, name="ㄱ", value="multi\nline")
+    DatasetInput.objects.create(
+        run=run, name="와인", digest="a1", source="s3://bucket/wine", tags={"mlflow.data.context": "training"}
+    )
     for measurement in (RunMetric, MetricPoint):
-        measurement.objects.create(run=run, name="loss", value=0.1 + 0.2, step=2**62, timestamp=now)
+        measurement.objects.create(run=run, name="loss", value=0.1 + 0.2, step=2**62, timestamp=2**62)
     RunLogLine.objects.create(run=run, at=now, message="epoch 1: loss 0.62")
+
+
+def _log_model(run: Run) -> LoggedModel:
+    model = make_logged_model(
+        experiment=run.experiment,
+        source_run=run,
+        name="ridge 모델",
+        parameters={"depth": "3"},
+        tags={"ㄱ": "multi\nline"},
+    )
+    RunModel.objects.create(run=run, logged_model=model, role="output", step=2**62)
+    LoggedModelMetric.objects.create(
+        run=run, logged_model=model, name="loss", value=0.1 + 0.2, dataset="와인", timestamp=2**62
+    )
+    return model
 
 
 def _approved_beside(version: ModelVersion) -> ModelVersion:
@@ -144,6 +173,7 @@ def _approved_beside(version: ModelVersion) -> ModelVersion:
         model=version.model,
         run=version.run,
         content_sha256=version.content_sha256,
+        tags={"team": "risk"},
         created_by=version.created_by,
     )
 

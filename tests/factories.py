@@ -12,7 +12,8 @@ from rest_framework.test import APIClient
 from core.models import AccessToken, User
 from core.models.access import digest, new_secret
 from lifecycle.endpoint_config import build
-from lifecycle.models import Artifact, Deployment, Experiment, ModelVersion, RegisteredModel, Run
+from lifecycle.models import Artifact, Deployment, Experiment, LoggedModel, ModelVersion, RegisteredModel, Run
+from lifecycle.models.artifacts import FileOwner
 from lifecycle.operations.registry import register_version
 from lifecycle.operations.uploads import upload
 
@@ -104,11 +105,11 @@ signature:
 
 
 def make_file(
-    run: Run, path: str, content: str | bytes = "content", *, actor: User | None = None
+    owner: FileOwner, path: str, content: str | bytes = "content", *, actor: User | None = None
 ) -> Artifact:
-    """A file of the run, uploaded by `actor` or else by whoever ran it."""
+    """A file of a run or a logged model, uploaded by `actor` or else by whoever made that."""
     data = content.encode() if isinstance(content, str) else content
-    return upload(actor=actor or run.created_by, run=run, path=path, chunks=[data])[0]
+    return upload(actor=actor or owner.created_by, owner=owner, path=path, chunks=[data])[0]
 
 
 def make_model_run(folder: str = "model", **fields: Any) -> Run:
@@ -117,6 +118,18 @@ def make_model_run(folder: str = "model", **fields: Any) -> Run:
     make_file(run, f"{folder}/MLmodel", MLMODEL)
     make_file(run, f"{folder}/model.skops", "weights")
     return run
+
+
+def make_logged_model(**fields: Any) -> LoggedModel:
+    """With the files of a model."""
+    if "experiment" not in fields:
+        fields["experiment"] = make_experiment()
+    fields.setdefault("created_by", fields["experiment"].owner)
+    fields.setdefault("name", f"logged-{next(numbers)}")
+    model = LoggedModel.objects.create(**fields)
+    make_file(model, "MLmodel", MLMODEL)
+    make_file(model, "model.skops", "weights")
+    return model
 
 
 def make_registered(*, created_by: User | None = None, ticked: bool = False, **fields: Any) -> ModelVersion:

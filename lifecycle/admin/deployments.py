@@ -14,6 +14,7 @@ from core.admin.base import PlatformAdmin
 from core.admin.columns import chip, moment, person, plain, shortened, status, structured
 from core.admin.forms import ReasonForm
 from core.roles import Domain, Right, may
+from lifecycle.admin.registry import BY_MODEL_ROW
 from lifecycle.models import Deployment, DeploymentEvent, DeploymentLogLine
 from lifecycle.operations import deployments
 from lifecycle.states import DeploymentStatus, Environment, Health
@@ -56,6 +57,7 @@ class DeploymentAdmin(PlatformAdmin):
         filters.choices("environment", _("Environment"), Environment.choices),
         filters.choices("health", _("Health"), Health.choices, lookup="health_status"),
         filters.text("model", _("Model"), lookup="model__name"),
+        BY_MODEL_ROW,
         filters.number("version", _("Number of the model version's row"), lookup="model_version_id"),
         filters.dates("created_at", _("Created")),
     )

@@ -58,7 +58,7 @@ class CodeAllowanceForm(forms.ModelForm):
     """Either a model or an uploader, by name."""
 
     model = ByName(
-        queryset=RegisteredModel.objects.all(),
+        queryset=RegisteredModel.objects.kept(),
         to_field_name="name",
         required=False,
         label=_("Model"),

@@ -19,15 +19,32 @@ from lifecycle.models import CodeAllowance, ModelAlias, RegisteredModel
 from lifecycle.operations.aliases import delete_alias
 from lifecycle.operations.code_allowances import allow_code, revoke_code
 
+# Names of deleted models are free, so that a name may be several models'.
+BY_MODEL_ROW = filters.number("model_row", _("Number of the model's row"), lookup="model_id")
+
 
 @admin.register(RegisteredModel)
 class RegisteredModelAdmin(PlatformAdmin):
     domain = Domain.LIFECYCLE
     related = ("created_by",)
-    list_display = ("name", "last_version", person("created_by", _("created by")), "created_at", "updated_at")
+    list_display = (
+        "name",
+        "last_version",
+        person("created_by", _("created by")),
+        "created_at",
+        "updated_at",
+        "deleted_at",
+    )
     search_fields = ("name", "description")
     search_help_text = _("Name or description")
-    list_filter = (filters.dates("created_at", _("Created")),)
+    list_filter = (
+        filters.conditions(
+            "kept",
+            _("Deleted"),
+            [("no", _("No"), Q(deleted_at=None)), ("yes", _("Yes"), Q(deleted_at__isnull=False))],
+        ),
+        filters.dates("created_at", _("Created")),
+    )
     facts = (
         "name",
         "description",
@@ -36,11 +53,12 @@ class RegisteredModelAdmin(PlatformAdmin):
         person("created_by", _("created by")),
         "created_at",
         "updated_at",
+        "deleted_at",
     )
     leads_to = (
-        (_("Model versions"), "lifecycle.modelversion", "model", "name"),
-        (_("Aliases"), "lifecycle.modelalias", "model", "name"),
-        (_("Deployments"), "lifecycle.deployment", "model", "name"),
+        (_("Model versions"), "lifecycle.modelversion", "model_row", "pk"),
+        (_("Aliases"), "lifecycle.modelalias", "model_row", "pk"),
+        (_("Deployments"), "lifecycle.deployment", "model_row", "pk"),
     )
 
 
@@ -56,7 +74,7 @@ class ModelAliasAdmin(PlatformAdmin):
     search_fields = ("alias", "model__name")
     search_help_text = _("Alias or model")
     ordering = ("-id",)
-    list_filter = (filters.text("model", _("Model"), lookup="model__name"),)
+    list_filter = (filters.text("model", _("Model"), lookup="model__name"), BY_MODEL_ROW)
     row_actions = (
         RowAction(
             "remove",

@@ -11,7 +11,7 @@ from core.admin import filters
 from core.admin.base import PlatformAdmin
 from core.admin.columns import bytes_, moment, person, plain, shortened
 from core.roles import Domain
-from lifecycle.models import Artifact, MetricPoint, RunLogLine, RunMetric, RunParameter, RunTag
+from lifecycle.models import Artifact, DatasetInput, MetricPoint, RunLogLine, RunMetric, RunParameter, RunTag
 
 AT = moment("at", _("time (UTC)"))
 BY_RUN = filters.text("run", _("Run id"), lookup="run__run_id")
@@ -38,12 +38,30 @@ class RunTagAdmin(RunParameterAdmin):
     pass
 
 
+@admin.register(DatasetInput)
+class DatasetInputAdmin(RunDataAdmin):
+    list_display = ("name", "digest", shortened("source", _("source")), "run")
+    search_fields = ("=name", "=digest")
+    search_help_text = _("Name or digest, whole")
+    list_filter = (BY_RUN,)
+    facts = (
+        "name",
+        "digest",
+        "source_type",
+        plain("source", _("source")),
+        plain("schema", _("schema")),
+        plain("profile", _("profile")),
+        "tags",
+        "run",
+    )
+
+
 class MeasurementAdmin(RunDataAdmin):
     @display(description=_("value"))
     def number(self, measurement: Any) -> str:
         return str(measurement.number)
 
-    list_display = facts = ("name", "number", "dataset", "step", "timestamp", "run")
+    list_display = facts = ("name", "number", "dataset", "step", moment("logged_at", _("time (UTC)")), "run")
     search_fields = ("=name",)
     search_help_text = _("Name, whole")
     list_filter = (BY_RUN, filters.text("dataset", _("Data set")))
@@ -73,16 +91,21 @@ class RunLogLineAdmin(RunDataAdmin):
 
 @admin.register(Artifact)
 class ArtifactAdmin(RunDataAdmin):
-    related = ("run", "uploaded_by")
+    related = ("run", "logged_model", "uploaded_by")
     list_display = (
         "path",
         "artifact_type",
         bytes_("size_bytes", _("size")),
         "run",
+        "logged_model",
         person("uploaded_by", _("uploaded by")),
         "updated_at",
     )
     search_fields = ("path", "=sha256")
     search_help_text = _("Path, or whole SHA-256")
-    list_filter = (BY_RUN, filters.text("type", _("Type"), lookup="artifact_type"))
+    list_filter = (
+        BY_RUN,
+        filters.text("logged_model", _("Model id"), lookup="logged_model__model_id"),
+        filters.text("type", _("Type"), lookup="artifact_type"),
+    )
     facts = (*list_display, "sha256", "created_at")

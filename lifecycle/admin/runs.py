@@ -63,7 +63,9 @@ class RunAdmin(PlatformAdmin):
         (_("Metrics"), "lifecycle.runmetric", "run", "run_id"),
         (_("Metric points"), "lifecycle.metricpoint", "run", "run_id"),
         (_("Tags"), "lifecycle.runtag", "run", "run_id"),
+        (_("Data sets"), "lifecycle.datasetinput", "run", "run_id"),
         (_("Artifacts"), "lifecycle.artifact", "run", "run_id"),
+        (_("Models read and written"), "lifecycle.runmodel", "run", "run_id"),
         (_("Log"), "lifecycle.runlogline", "run", "run_id"),
         (_("Model versions"), "lifecycle.modelversion", "run", "run_id"),
     )

@@ -14,6 +14,7 @@ from core.admin.forms import ReasonForm, RequiredReasonForm
 from core.models import User
 from core.roles import Domain, Right
 from lifecycle.admin.forms import AliasForm, ApproveForm, DeployForm, StageForm, VersionForm
+from lifecycle.admin.registry import BY_MODEL_ROW
 from lifecycle.models import ModelVersion
 from lifecycle.operations import approvals, deployments, registry, stages
 from lifecycle.operations.aliases import set_alias
@@ -44,6 +45,7 @@ class ModelVersionAdmin(PlatformAdmin):
         bytes_("size_bytes", _("size")),
         person("created_by", _("created by")),
         "created_at",
+        "deleted_at",
     )
     sortable_by = ("created_at",)
     search_fields = ("model__name", "version_label", "=content_sha256")
@@ -59,8 +61,15 @@ class ModelVersionAdmin(PlatformAdmin):
                 ("open", _("Not decided"), Q(approved_at=None, rejected_at=None)),
             ],
         ),
+        filters.conditions(
+            "kept",
+            _("Deleted"),
+            [("no", _("No"), Q(deleted_at=None)), ("yes", _("Yes"), Q(deleted_at__isnull=False))],
+        ),
         filters.text("model", _("Model"), lookup="model__name"),
+        BY_MODEL_ROW,
         filters.text("run", _("Run id"), lookup="run__run_id"),
+        filters.text("logged_model", _("Logged model's id"), lookup="logged_model__model_id"),
         filters.text("author", _("Created by"), lookup="created_by__username"),
         filters.dates("created_at", _("Created")),
     )
@@ -72,6 +81,9 @@ class ModelVersionAdmin(PlatformAdmin):
         status("stage", "stage", _("stage")),
         "run",
         "artifact_path",
+        "logged_model",
+        "mlflow_source",
+        "run_link",
         "framework",
         bytes_("size_bytes", _("size")),
         structured("metrics", _("metrics")),
@@ -86,6 +98,7 @@ class ModelVersionAdmin(PlatformAdmin):
         person("created_by", _("created by")),
         "created_at",
         "updated_at",
+        "deleted_at",
     )
     leads_to = (
         (_("Checklist"), "lifecycle.checklistitem", "version", "pk"),

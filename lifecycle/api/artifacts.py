@@ -132,7 +132,7 @@ class ArtifactViewSet(OfRun):
         """
         folder = self.parameters()["path"]
         run = self.run
-        page = list(self.paginate_queryset(artifacts.list_folder(run=run, folder=folder)))
+        page = list(self.paginate_queryset(artifacts.list_folder(owner=run, folder=folder)))
         start = f"{folder}/" if folder else ""
         paths = [start + entry["entry"] for entry in page if not entry["is_folder"]]
         files = {file.path: file for file in run.artifacts.select_related("run").filter(path__in=paths)}
@@ -153,7 +153,7 @@ class ArtifactViewSet(OfRun):
         The bytes as they were uploaded, with their media type. `If-None-Match` with the `ETag` of a copy is answered
         304 without a body when the copy is still good.
         """
-        artifact = artifacts.find_artifact(run=self.run, path=path)
+        artifact = artifacts.find_artifact(owner=self.run, path=path)
         etag = quote_etag(artifact.sha256)
         # Whatever the file is, the browser saves it and runs nothing in it.
         response = get_conditional_response(request._request, etag=etag) or FileResponse(
@@ -177,7 +177,7 @@ class ArtifactViewSet(OfRun):
             raise Invalid(gettext("A file is uploaded whole: leave Content-Range out."))
         artifact, created = upload(
             actor=request.user,
-            run=self.run,
+            owner=self.run,
             path=path,
             chunks=body_chunks(request._request),
             size_bytes=body_length(request._request),

@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from django.db.models import F, Func, QuerySet, TextField, Value
+from django.db.models import QuerySet
 from rest_framework import serializers
 
 from core.api.schema_parts import ID
 from core.api.serializers import StrictSerializer
 from core.api.views import Resource
 from core.roles import Domain
+from lifecycle.lookups import TagText
 from lifecycle.models import Run
 from lifecycle.operations.runs import find_run
 
@@ -77,25 +78,6 @@ class Paged(Parameters):
 
     limit = serializers.CharField(required=False)
     offset = serializers.CharField(required=False)
-
-
-class TagText(Func):
-    """The text of one tag in a JSON column of tags, or NULL.
-
-    Django's own key lookups take a name such as "1" for the index of a list, and split names at "__".
-    """
-
-    output_field = TextField()
-
-    def __init__(self, column: str, name: str):
-        super().__init__(F(column), Value(name))
-
-    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        return self.as_sql(compiler, connection, template="(%(expressions)s)", arg_joiner=" ->> ", **context)
-
-    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        template = "(SELECT value FROM json_each(%(expressions)s)"
-        return self.as_sql(compiler, connection, template=template, arg_joiner=") WHERE key = ", **context)
 
 
 def with_tag(queryset: QuerySet, tag: str, *, column: str = "tags") -> QuerySet:

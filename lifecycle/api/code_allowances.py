@@ -33,7 +33,7 @@ class CodeAllowanceInput(StrictSerializer):
     example = {"uploader": "mina", "reason": "Her pipelines were reviewed."}
 
     model_name = ByName(
-        slug_field="name", source="model", queryset=RegisteredModel.objects.all(), required=False
+        slug_field="name", source="model", queryset=RegisteredModel.objects.kept(), required=False
     )
     uploader = Username(read_only=False, queryset=User.objects.all(), required=False)
     reason = serializers.CharField(max_length=10_000)

@@ -119,7 +119,7 @@ class DeploymentSerializer(serializers.ModelSerializer):
     model_id = serializers.IntegerField(source="model_version_id")
     model_name = serializers.CharField(source="model.name")
     model_version = serializers.IntegerField(source="model_version.version")
-    experiment_name = serializers.CharField(source="model_version.run.experiment.name")
+    experiment_name = serializers.CharField(source="model_version.experiment.name")
     endpoint = serializers.SerializerMethodField(help_text="Where predictions are asked for.")
     endpoint_config = EndpointConfigSerializer()
     metrics = serializers.SerializerMethodField()

@@ -81,9 +81,7 @@ class DeploymentViewSet(Listed, LifecycleResource):
     lookup_value_regex = r"\d{1,18}"
 
     def get_queryset(self) -> QuerySet[Deployment]:
-        return Deployment.objects.visible_to(self.request.user).select_related(
-            "model", "model_version__run__experiment", "created_by"
-        )
+        return Deployment.objects.visible_to(self.request.user).with_origin()
 
     def get_object(self) -> Deployment:
         return get_object_or_404(self.get_queryset(), pk=self.kwargs["pk"])

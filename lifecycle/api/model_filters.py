@@ -10,7 +10,8 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.filters import BaseFilterBackend
 from rest_framework.request import Request
 
-from lifecycle.api.base import TagText, with_tag
+from lifecycle.api.base import with_tag
+from lifecycle.lookups import TagText
 from lifecycle.models import ModelVersion
 from lifecycle.states import Stage, VersionStatus
 

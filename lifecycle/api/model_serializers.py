@@ -29,7 +29,8 @@ class ChecklistItemSerializer(serializers.ModelSerializer):
 
 class ModelVersionSerializer(serializers.ModelSerializer):
     model_name = serializers.CharField(source="model.name")
-    run_id = serializers.CharField(source="run.run_id")
+    run_id = serializers.CharField(source="run.run_id", allow_null=True)
+    logged_model_id = serializers.CharField(source="logged_model.model_id", allow_null=True)
     status = serializers.ChoiceField(choices=VersionStatus.choices)
     metrics = Metrics()
     tags = Tags()
@@ -50,6 +51,7 @@ class ModelVersionSerializer(serializers.ModelSerializer):
             "description",
             "run_id",
             "artifact_path",
+            "logged_model_id",
             "stage",
             "status",
             "approval_checklist",
@@ -83,8 +85,14 @@ class LineageDataset(serializers.Serializer):
     version = serializers.CharField()
 
 
+class LineageLoggedModel(serializers.Serializer):
+    logged_model_id = serializers.CharField()
+    name = serializers.CharField()
+
+
 class LineageSerializer(serializers.Serializer):
-    run = LineageRun()
+    logged_model = LineageLoggedModel(allow_null=True)
+    run = LineageRun(allow_null=True)
     experiment = LineageExperiment()
     dataset = LineageDataset(allow_null=True)
 
@@ -112,6 +120,9 @@ class ModelVersionDetailSerializer(ModelVersionSerializer):
         ]
 
     def get_hyperparameters(self, version: ModelVersion) -> dict[str, str]:
+        """Those of the logged model, which took over its run's, or of the run."""
+        if version.logged_model:
+            return version.logged_model.parameters
         return {parameter.name: parameter.value for parameter in version.run.parameters.all()}
 
     def get_size_mb(self, version: ModelVersion) -> float:
@@ -120,11 +131,14 @@ class ModelVersionDetailSerializer(ModelVersionSerializer):
     @extend_schema_field(LineageSerializer)
     def get_lineage(self, version: ModelVersion) -> dict[str, Any]:
         """Where the version comes from."""
-        run = version.run
-        dataset = {"name": run.dataset_name, "version": run.dataset_version} if run.dataset_name else None
+        run, model, experiment = version.run, version.logged_model, version.experiment
+        dataset = (
+            {"name": run.dataset_name, "version": run.dataset_version} if run and run.dataset_name else None
+        )
         return {
-            "run": {"run_id": run.run_id, "name": run.name, "status": run.status},
-            "experiment": {"id": run.experiment_id, "name": run.experiment.name},
+            "logged_model": {"logged_model_id": model.model_id, "name": model.name} if model else None,
+            "run": {"run_id": run.run_id, "name": run.name, "status": run.status} if run else None,
+            "experiment": {"id": experiment.pk, "name": experiment.name},
             "dataset": dataset,
         }
 
@@ -139,8 +153,9 @@ class ModelVersionInput(StrictSerializer):
     }
 
     model_name = serializers.CharField(trim_whitespace=False)
-    run_id = serializers.CharField(max_length=32)
-    artifact_path = serializers.CharField(trim_whitespace=False)
+    run_id = serializers.CharField(required=False, max_length=32)
+    artifact_path = serializers.CharField(required=False, trim_whitespace=False)
+    logged_model_id = serializers.CharField(required=False, max_length=36)
     version_label = serializers.CharField(required=False, allow_blank=True)
     description = serializers.CharField(required=False, allow_blank=True, max_length=MAX_TEXT)
     tags = Tags(required=False)
@@ -211,7 +226,7 @@ class ComparisonInput(StrictSerializer):
 
 
 class ComparedVersionSerializer(serializers.ModelSerializer):
-    run_id = serializers.CharField(source="run.run_id")
+    run_id = serializers.CharField(source="run.run_id", allow_null=True)
     status = serializers.ChoiceField(choices=VersionStatus.choices)
 
     class Meta:

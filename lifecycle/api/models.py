@@ -32,6 +32,7 @@ from lifecycle.api.model_serializers import (
 )
 from lifecycle.models import ModelVersion
 from lifecycle.operations import aliases, approvals, checklist, deployments, registry, stages
+from lifecycle.operations.registered_models import find_model
 
 
 class ModelVersions(LifecycleResource):
@@ -43,9 +44,17 @@ class ModelVersions(LifecycleResource):
     def get_queryset(self) -> QuerySet[ModelVersion]:
         return (
             ModelVersion.objects.visible_to(self.request.user)
+            .kept()
             .with_status()
             .annotate(model_name=F("model__name"))
-            .select_related("model", "run__experiment", "created_by", "approved_by", "rejected_by")
+            .select_related(
+                "model",
+                "run__experiment",
+                "logged_model__experiment",
+                "created_by",
+                "approved_by",
+                "rejected_by",
+            )
             .prefetch_related("checklist__completed_by", "aliases")
         )
 
@@ -78,8 +87,9 @@ class ModelVersionListViewSet(Listed, ModelVersions):
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Register a model version.
 
-        `artifact_path` names the folder of the run's files that holds the MLmodel file. They are hashed as they are
-        now; the version starts as a draft with the default checklist.
+        It is made of a run's files, where `artifact_path` names the folder that holds the MLmodel file, or of a model
+        that MLflow logged, named by `logged_model_id`. The files are hashed as they are now; the version starts as a
+        draft with the default checklist.
         """
         version = registry.register_version(actor=request.user, **self.parse())
         return self.answer(version, status.HTTP_201_CREATED)
@@ -202,13 +212,13 @@ class AliasViewSet(LifecycleResource):
 
     def retrieve(self, request: Request, model_name: str, alias: str) -> Response:
         """Show which version an alias points at."""
-        model = registry.find_model(request.user, model_name)
+        model = find_model(request.user, model_name)
         return Response(AliasSerializer(aliases.find_alias(model, alias)).data)
 
     @extend_schema(operation_id="set_model_alias")
     def update(self, request: Request, model_name: str, alias: str) -> Response:
         """Point an alias at a version, making it if it is new."""
-        model = registry.find_model(request.user, model_name)
+        model = find_model(request.user, model_name)
         version = registry.find_version(request.user, model_name, self.parse()["version"])
         return Response(
             AliasSerializer(
@@ -218,6 +228,6 @@ class AliasViewSet(LifecycleResource):
 
     def destroy(self, request: Request, model_name: str, alias: str) -> Response:
         """Delete an alias."""
-        model = registry.find_model(request.user, model_name)
+        model = find_model(request.user, model_name)
         aliases.delete_alias(actor=request.user, model=model, alias=alias)
         return Response(status=status.HTTP_204_NO_CONTENT)

@@ -158,7 +158,11 @@ class RunMetricViewSet(OfRun):
 
     @extend_schema(operation_id="log_metrics")
     def create(self, request: Request, run_id: str) -> Response:
-        """Log points of metrics, a batch at once."""
+        """Log points of metrics, a batch at once.
+
+        Times are kept to the millisecond. A point that is there already, the same in all it says, is not kept twice, so
+        that a batch may be sent again.
+        """
         run = self.run
         points = self.parse()["metrics"]
         metrics.log_metrics(actor=request.user, run=run, metrics=points)

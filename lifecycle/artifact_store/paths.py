@@ -1,4 +1,4 @@
-"""Which paths an artifact may have inside its run."""
+"""Which paths an artifact may have inside its run or logged model, and which lie in which folder."""
 
 from urllib.parse import unquote
 
@@ -38,6 +38,21 @@ def path_problem(path: str) -> str | None:
     if unquote(path) != path:
         return _("The path is percent-encoded twice. Encode it once.")
     return _segments_problem(path.split("/"))
+
+
+def inside(folder: str, name: str) -> str:
+    """The path of `name` in `folder`; "" is the root."""
+    return f"{folder}/{name}" if folder else name
+
+
+def path_in(folder: str, path: str) -> str:
+    """What `path`, which lies in `folder`, is called from there."""
+    return path.removeprefix(f"{folder}/") if folder else path
+
+
+def holds(folder: str, path: str) -> bool:
+    """Whether `path` is `folder`, or in it."""
+    return not folder or f"{path}/".startswith(f"{folder}/")
 
 
 def _segments_problem(segments: list[str]) -> str | None:

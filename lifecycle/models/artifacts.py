@@ -1,5 +1,5 @@
-"""Files of runs. The bytes lie in the artifact store; a row says which there are, how large and with what
-hash.
+"""Files of runs and of logged models. The bytes lie in the artifact store; a row says which there are, how large and
+with what hash.
 """
 
 from django.conf import settings
@@ -8,7 +8,11 @@ from django.db.models.functions import Left
 from django.utils.translation import gettext_lazy as _
 
 from core.models import User
+from lifecycle.models.logged_models import LoggedModel
 from lifecycle.models.runs import Run
+
+# Either has `artifacts`, a `storage_folder` and `versions_of_files`.
+FileOwner = Run | LoggedModel
 
 
 class ArtifactQuerySet(models.QuerySet):
@@ -32,7 +36,16 @@ class Artifact(models.Model):
     size and hash.
     """
 
-    run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="artifacts", verbose_name=_("run"))
+    run = models.ForeignKey(
+        Run, null=True, on_delete=models.PROTECT, related_name="artifacts", verbose_name=_("run")
+    )
+    logged_model = models.ForeignKey(
+        LoggedModel,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="artifacts",
+        verbose_name=_("logged model"),
+    )
     path = models.CharField(_("path"), max_length=1000)
     artifact_type = models.CharField(_("type"), max_length=100, blank=True)
     size_bytes = models.BigIntegerField(_("size"))
@@ -54,10 +67,23 @@ class Artifact(models.Model):
         verbose_name = _("artifact")
         verbose_name_plural = _("artifacts")
         ordering = ["path"]
-        constraints = [models.UniqueConstraint(fields=["run", "path"], name="one_artifact_per_path")]
+        constraints = [
+            models.UniqueConstraint(fields=["run", "path"], name="one_artifact_per_path"),
+            models.UniqueConstraint(fields=["logged_model", "path"], name="one_artifact_per_path_of_model"),
+            models.CheckConstraint(
+                condition=models.Q(run=None) ^ models.Q(logged_model=None),
+                name="artifact_of_run_or_logged_model",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.path
+
+    @property
+    def owner(self) -> FileOwner:
+        owner = self.run or self.logged_model
+        assert owner, "a constraint keeps one of them there"
+        return owner
 
     @property
     def name(self) -> str:

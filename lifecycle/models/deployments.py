@@ -14,7 +14,7 @@ from core.models import User
 from core.models.sentences import SentenceField
 from core.operations import audit
 from core.roles import Domain
-from core.translation import gettext as _t
+from core.translation import gettext
 from lifecycle.models.registry import ModelVersion, RegisteredModel
 from lifecycle.states import DEPLOYMENT_MOVES, IN_PROGRESS, DeploymentStatus, Environment, Health
 
@@ -23,6 +23,12 @@ class DeploymentQuerySet(models.QuerySet):
     def visible_to(self, user: User) -> "DeploymentQuerySet":
         """Those `user` may see: all of them, until projects restrict it."""
         return self
+
+    def with_origin(self) -> "DeploymentQuerySet":
+        """With what lists say of each: the model, where its version was made, and who deployed it."""
+        return self.select_related(
+            "model", "model_version__run__experiment", "model_version__logged_model__experiment", "created_by"
+        )
 
     def in_progress(self) -> "DeploymentQuerySet":
         return self.filter(status__in=IN_PROGRESS)
@@ -147,7 +153,7 @@ class Deployment(models.Model):
         before = self.status
         if status not in DEPLOYMENT_MOVES[before]:
             raise Conflict(
-                _t("A deployment that is “%(before)s” cannot become “%(after)s”.")
+                gettext("A deployment that is “%(before)s” cannot become “%(after)s”.")
                 % {"before": before, "after": status}
             )
         now = timezone.now()
@@ -156,7 +162,7 @@ class Deployment(models.Model):
                 status=status, stage_started_at=now, updated_at=now, lease_expires_at=None, **changes
             )
             if not moved:
-                raise Conflict(_t("The deployment changed meanwhile. Look at it again."))
+                raise Conflict(gettext("The deployment changed meanwhile. Look at it again."))
             self.events.create(before=before, after=status, actor=actor, reason=reason, at=now)
             audit.record(
                 actor=actor,

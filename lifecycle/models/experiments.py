@@ -1,5 +1,7 @@
 """Experiments: what runs are gathered under."""
 
+import re
+
 from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -7,11 +9,22 @@ from django.utils.translation import gettext_lazy as _
 from core.models import User
 from lifecycle.states import ExperimentStatus
 
+# MLflow's clients log to this experiment when they are told no other.
+DEFAULT_EXPERIMENT = 0
+
 
 class ExperimentQuerySet(models.QuerySet):
     def visible_to(self, user: User) -> "ExperimentQuerySet":
         """Those `user` may see: all of them, until projects restrict it."""
         return self
+
+    def locked(self, pk: int) -> "Experiment":
+        """The experiment as it is now, which nobody else changes or archives until the transaction ends."""
+        return self.select_for_update(no_key=True).get(pk=pk)
+
+    def numbered(self, number: str) -> "ExperimentQuerySet":
+        """That of an id given as text; none for what is no id."""
+        return self.filter(pk=int(number)) if re.fullmatch(r"[0-9]{1,18}", number) else self.none()
 
 
 class Experiment(models.Model):
@@ -22,6 +35,8 @@ class Experiment(models.Model):
         on_delete=models.PROTECT,
         related_name="experiments",
         verbose_name=_("owner"),
+        null=True,  # the default experiment is nobody's
+        blank=True,
     )
     status = models.CharField(
         _("status"), max_length=10, choices=ExperimentStatus, default=ExperimentStatus.ACTIVE, db_index=True

@@ -1,21 +1,45 @@
 """The model registry: registered models, their versions, aliases, checklists."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Case, Exists, OuterRef, Q, Value, When
 from django.utils.translation import gettext_lazy as _
 
+from core.errors import NotFound
 from core.models import User
-from lifecycle.models.artifacts import Artifact
+from core.translation import gettext
+from lifecycle.models.artifacts import Artifact, FileOwner
+from lifecycle.models.experiments import Experiment
+from lifecycle.models.logged_models import LoggedModel
 from lifecycle.models.runs import Run
 from lifecycle.states import ChecklistStatus, DeploymentStatus, Stage, VersionStatus
 
 
+class RegisteredModelQuerySet(models.QuerySet):
+    def kept(self) -> "RegisteredModelQuerySet":
+        """Those not deleted."""
+        return self.filter(deleted_at=None)
+
+    def visible_to(self, user: User) -> "RegisteredModelQuerySet":
+        """Those `user` may see: all of them, until projects restrict it."""
+        return self
+
+    def locked(self, pk: int) -> "RegisteredModel":
+        """The model as it is now, which nobody else changes until the transaction ends. Raises NotFound once it is
+        deleted.
+        """
+        model = self.kept().select_for_update(no_key=True).filter(pk=pk).first()
+        if model is None:
+            raise NotFound(gettext("The model was deleted meanwhile."))
+        return model
+
+
 class RegisteredModel(models.Model):
-    name = models.CharField(_("name"), max_length=250, unique=True)
+    """A name, and the versions under it. One that is deleted leaves its name to another."""
+
+    name = models.CharField(_("name"), max_length=250)
     description = models.TextField(_("description"), blank=True)
     tags = models.JSONField(_("tags"), default=dict, blank=True)
     last_version = models.PositiveIntegerField(_("last version"), default=0, editable=False)
@@ -24,17 +48,27 @@ class RegisteredModel(models.Model):
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
+    deleted_at = models.DateTimeField(_("deleted"), null=True, blank=True)
+
+    objects = RegisteredModelQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("registered model")
         verbose_name_plural = _("registered models")
         ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["name"], condition=Q(deleted_at=None), name="one_model_per_name")
+        ]
 
     def __str__(self) -> str:
         return self.name
 
 
 class ModelVersionQuerySet(models.QuerySet):
+    def kept(self) -> "ModelVersionQuerySet":
+        """Those not deleted."""
+        return self.filter(deleted_at=None)
+
     def visible_to(self, user: User) -> "ModelVersionQuerySet":
         """Those `user` may see: all of them, until projects restrict it."""
         return self
@@ -51,14 +85,25 @@ class ModelVersionQuerySet(models.QuerySet):
         )
 
     def locked(self, pk: int) -> "ModelVersion":
-        """The version as it is now; whoever else decides about it waits until this transaction ends."""
-        related = self.select_related("model", "run__created_by", "created_by")
-        return related.select_for_update(of=("self",)).get(pk=pk)
+        """The version as it is now; whoever else decides about it waits until this transaction ends. Raises NotFound
+        once it is deleted.
+        """
+        related = self.select_related("model", "run__created_by", "logged_model__created_by", "created_by")
+        version = related.kept().select_for_update(of=("self",)).filter(pk=pk).first()
+        if version is None:
+            raise NotFound(gettext("The model version was deleted meanwhile."))
+        return version
 
     def not_by(self, accounts: Iterable[int]) -> "ModelVersionQuerySet":
         """Those that none of `accounts` had a hand in (see `authors`)."""
-        uploads = Artifact.objects.filter(run=OuterRef("run"), uploaded_by__in=accounts)
-        return self.exclude(Q(created_by__in=accounts) | Q(run__created_by__in=accounts) | Exists(uploads))
+        files = Q(run=OuterRef("run")) | Q(logged_model=OuterRef("logged_model"))
+        uploads = Artifact.objects.filter(files, uploaded_by__in=accounts)
+        return self.exclude(
+            Q(created_by__in=accounts)
+            | Q(run__created_by__in=accounts)
+            | Q(logged_model__created_by__in=accounts)
+            | Exists(uploads)
+        )
 
     def with_status(self) -> "ModelVersionQuerySet":
         """Adds `status`, which is derived: archived, deployed, registered (approved) or draft."""
@@ -77,8 +122,8 @@ class ModelVersionQuerySet(models.QuerySet):
 
 
 class ModelVersion(models.Model):
-    """One version of a registered model: the files of a run under `artifact_path`, as they were when
-    registered.
+    """One version of a registered model: the files of a run under `artifact_path`, or those of a logged model, as they
+    were when registered. `run` is who wrote them in either case, if a run did.
 
     `content_sha256` is the hash over all files' paths and hashes; an approval is of exactly that content
     (`approved_sha256`), and a change of the files voids it.
@@ -91,9 +136,23 @@ class ModelVersion(models.Model):
     version_label = models.CharField(_("label"), max_length=100, blank=True)
     description = models.TextField(_("description"), blank=True)
     run = models.ForeignKey(
-        Run, on_delete=models.PROTECT, related_name="model_versions", verbose_name=_("run")
+        Run, null=True, on_delete=models.PROTECT, related_name="model_versions", verbose_name=_("run")
     )
-    artifact_path = models.CharField(_("artifact path"), max_length=1000)
+    logged_model = models.ForeignKey(
+        LoggedModel,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="model_versions",
+        verbose_name=_("logged model"),
+    )
+    artifact_path = models.CharField(_("artifact path"), max_length=1000, blank=True)
+    mlflow_source = models.CharField(
+        _("source told by MLflow"),
+        max_length=1000,
+        blank=True,
+        help_text=_("The address by which MLflow's client named the files"),
+    )
+    run_link = models.CharField(_("link to the run"), max_length=500, blank=True)
     stage = models.CharField(
         _("stage"), max_length=12, choices=Stage, default=Stage.EXPERIMENTAL, db_index=True
     )
@@ -128,6 +187,7 @@ class ModelVersion(models.Model):
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True, db_index=True)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
+    deleted_at = models.DateTimeField(_("deleted"), null=True, blank=True)
 
     objects = ModelVersionQuerySet.as_manager()
 
@@ -139,13 +199,29 @@ class ModelVersion(models.Model):
             models.UniqueConstraint(fields=["model", "version"], name="one_version_per_number"),
             models.UniqueConstraint(
                 fields=["model", "version_label"],
-                condition=~Q(version_label=""),
+                condition=~Q(version_label="") & Q(deleted_at=None),
                 name="one_version_per_label",
+            ),
+            models.CheckConstraint(
+                condition=Q(run__isnull=False) | Q(logged_model__isnull=False),
+                name="version_is_made_of_something",
             ),
         ]
 
     def __str__(self) -> str:
         return f"{self.model.name} v{self.version}"
+
+    @property
+    def file_owner(self) -> FileOwner:
+        """Whose files it is made of."""
+        owner = self.logged_model or self.run
+        assert owner, "a constraint keeps one of them there"
+        return owner
+
+    @property
+    def experiment(self) -> Experiment:
+        """Where it was made."""
+        return self.file_owner.experiment
 
     @property
     def is_approved(self) -> bool:
@@ -154,10 +230,13 @@ class ModelVersion(models.Model):
 
     @property
     def authors(self) -> set[User]:
-        """The people behind the version: who registered it, who ran what made it, who uploaded files."""
-        uploads = Artifact.objects.filter(run=self.run_id).exclude(uploaded_by=None)
-        uploaders = User.objects.filter(pk__in=uploads.values("uploaded_by")).select_related("owner")
-        return {user.person for user in (self.created_by, self.run.created_by, *uploaders)}
+        """The people behind the version: who registered it, who ran what made it, who logged it, who uploaded files."""
+        people = {self.created_by.person}
+        for owner in filter(None, (self.run, self.logged_model)):
+            uploads = owner.artifacts.exclude(uploaded_by=None).values("uploaded_by")
+            uploaders = User.objects.filter(pk__in=uploads).select_related("owner")
+            people |= {user.person for user in (owner.created_by, *uploaders)}
+        return people
 
 
 class ModelAlias(models.Model):
@@ -176,85 +255,3 @@ class ModelAlias(models.Model):
 
     def __str__(self) -> str:
         return f"{self.model.name}@{self.alias}"
-
-
-class ChecklistItem(models.Model):
-    model_version = models.ForeignKey(
-        ModelVersion, on_delete=models.CASCADE, related_name="checklist", verbose_name=_("model version")
-    )
-    name = models.CharField(_("name"), max_length=250)
-    status = models.CharField(
-        _("status"), max_length=10, choices=ChecklistStatus, default=ChecklistStatus.PENDING
-    )
-    note = models.TextField(_("note"), blank=True)
-    completed_at = models.DateTimeField(_("completed"), null=True)
-    completed_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-        verbose_name=_("completed by"),
-    )
-
-    class Meta:
-        verbose_name = _("checklist item")
-        verbose_name_plural = _("checklist items")
-        ordering = ["id"]
-        constraints = [
-            models.UniqueConstraint(fields=["model_version", "name"], name="one_checklist_item_per_name")
-        ]
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class CodeAllowanceQuerySet(models.QuerySet):
-    def in_force(self) -> "CodeAllowanceQuerySet":
-        """Those not revoked."""
-        return self.filter(revoked_at=None)
-
-
-class CodeAllowance(models.Model):
-    """An admin's word that one model's or uploader's files may run code when they load, as pickle does."""
-
-    model = models.ForeignKey(
-        RegisteredModel,
-        null=True,
-        on_delete=models.CASCADE,
-        related_name="code_allowances",
-        verbose_name=_("model"),
-    )
-    uploader = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        on_delete=models.CASCADE,
-        related_name="+",
-        verbose_name=_("uploader"),
-    )
-    allowed_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-        verbose_name=_("allowed by"),
-    )
-    reason = models.TextField(_("reason"))
-    created_at = models.DateTimeField(_("created"), auto_now_add=True)
-    revoked_at = models.DateTimeField(_("revoked"), null=True)
-
-    objects = CodeAllowanceQuerySet.as_manager()
-
-    class Meta:
-        verbose_name = _("code allowance")
-        verbose_name_plural = _("code allowances")
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(model__isnull=False, uploader__isnull=True)
-                | Q(model__isnull=True, uploader__isnull=False),
-                name="allowance_of_one_model_or_one_uploader",
-            )
-        ]
-
-    def __str__(self) -> str:
-        subject: Any = self.model or self.uploader
-        return f"code allowed for {subject}"

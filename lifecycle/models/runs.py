@@ -6,6 +6,7 @@ the database; the full history of a metric is another.
 
 import uuid
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import models, transaction
@@ -13,12 +14,16 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from core.errors import Conflict, Invalid
+from core.milliseconds import moment_of
 from core.models import User
 from core.operations import audit
 from core.roles import Domain
-from core.translation import gettext as _t
+from core.translation import gettext
 from lifecycle.models.experiments import Experiment
 from lifecycle.states import FINISHED_RUNS, RUN_MOVES, RunStatus
+
+if TYPE_CHECKING:
+    from lifecycle.models.registry import ModelVersion
 
 
 def new_run_id() -> str:
@@ -34,6 +39,13 @@ class RunQuerySet(models.QuerySet):
     def kept(self) -> "RunQuerySet":
         """Those not deleted."""
         return self.filter(deleted_at=None)
+
+    def locked(self, pk: int) -> "Run":
+        """The run as it is now, which nobody else changes until the transaction ends. Whatever writes to a run, or
+        beside it, locks it first, so that no two wait for each other.
+        """
+        related = self.select_related("experiment", "created_by")
+        return related.select_for_update(of=("self",), no_key=True).get(pk=pk)
 
     def latest_completed(self) -> "RunQuerySet":
         """Of each experiment the run that completed last."""
@@ -57,11 +69,19 @@ class Run(models.Model):
     status = models.CharField(_("status"), max_length=10, choices=RunStatus, default=RunStatus.RUNNING)
     started_at = models.DateTimeField(_("started"), null=True, blank=True)
     completed_at = models.DateTimeField(_("completed"), null=True, blank=True)
-    dataset_name = models.CharField(_("dataset"), max_length=250, blank=True)
+    dataset_name = models.CharField(_("dataset"), max_length=500, blank=True)
     dataset_version = models.CharField(_("dataset version"), max_length=100, blank=True)
     notes = models.TextField(_("notes"), blank=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="runs", verbose_name=_("created by")
+    )
+    mlflow_user = models.CharField(
+        _("user told by MLflow"),
+        max_length=256,
+        blank=True,
+        help_text=_(
+            "Who MLflow's client says runs it: a name on the client's machine, and no proof of anything"
+        ),
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
@@ -78,10 +98,21 @@ class Run(models.Model):
             models.Index(fields=["status", "-created_at"], name="runs_by_status"),
             models.Index(fields=["experiment", "status", "-completed_at"], name="runs_by_completion"),
             models.Index(fields=["-created_at"], name="runs_newest_first"),
+            models.Index(fields=["experiment", "-started_at", "run_id"], name="runs_by_start"),
         ]
 
     def __str__(self) -> str:
         return self.name or self.run_id
+
+    @property
+    def storage_folder(self) -> str:
+        """Where the artifact store keeps its files."""
+        return self.run_id
+
+    @property
+    def versions_of_files(self) -> "models.QuerySet[ModelVersion]":
+        """The registered versions that are made of its files, and not of a model that it logged."""
+        return self.model_versions.filter(logged_model=None, deleted_at=None)
 
     @property
     def duration_seconds(self) -> float | None:
@@ -100,7 +131,7 @@ class Run(models.Model):
         before = self.status
         if status not in RUN_MOVES[before]:
             raise Conflict(
-                _t("A run that is “%(before)s” cannot become “%(after)s”.")
+                gettext("A run that is “%(before)s” cannot become “%(after)s”.")
                 % {"before": before, "after": status}
             )
         completed_at = (at or timezone.now()) if status in FINISHED_RUNS else None
@@ -111,7 +142,7 @@ class Run(models.Model):
                 status=status, started_at=started_at, completed_at=completed_at, updated_at=timezone.now()
             )
             if not moved:
-                raise Conflict(_t("The run changed meanwhile. Look at it again."))
+                raise Conflict(gettext("The run changed meanwhile. Look at it again."))
             audit.record(
                 actor=actor,
                 action=f"run.{status}",
@@ -126,7 +157,8 @@ def refuse_completion_before_start(started_at: datetime | None, completed_at: da
     """Raise Invalid unless the two times are in order; either may be unknown."""
     if started_at and completed_at and completed_at < started_at:
         raise Invalid(
-            _t("The run would complete before it started."), fields={"completed_at": _t("Give a later time.")}
+            gettext("The run would complete before it started."),
+            fields={"completed_at": gettext("Give a later time.")},
         )
 
 
@@ -172,7 +204,7 @@ class Measurement(models.Model):
     value = models.FloatField(_("value"))
     is_nan = models.BooleanField(_("not a number"), default=False)
     step = models.BigIntegerField(_("step"), default=0)
-    timestamp = models.DateTimeField(_("time"))
+    timestamp = models.BigIntegerField(_("time"), help_text=_("Milliseconds since 1970, UTC"))
 
     class Meta:
         abstract = True
@@ -184,9 +216,13 @@ class Measurement(models.Model):
     def number(self) -> float:
         return float("nan") if self.is_nan else self.value
 
+    @property
+    def logged_at(self) -> datetime:
+        return moment_of(self.timestamp)
+
 
 class RunMetric(Measurement):
-    """The latest value of a metric: of the highest step, then time, then value, as in MLflow."""
+    """The latest value of a metric: of the highest step, then time, then value, as in MLflow; NaN counts as 0."""
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="metrics", verbose_name=_("run"))
 
@@ -201,14 +237,19 @@ class RunMetric(Measurement):
 
 
 class MetricPoint(Measurement):
-    """One point of a metric's history."""
+    """One point of a metric's history. What is logged again is the same point, as in MLflow."""
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="points", verbose_name=_("run"))
 
     class Meta:
         verbose_name = _("metric point")
         verbose_name_plural = _("metric points")
-        indexes = [models.Index(fields=["run", "name", "dataset", "step"], name="points_of_metric")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["run", "name", "dataset", "step", "timestamp", "value", "is_nan"],
+                name="each_point_once",
+            )
+        ]
 
 
 class RunLogLine(models.Model):

@@ -32,7 +32,8 @@ def set_alias(*, actor: User | None, model: RegisteredModel, alias: str, version
     check_alias(alias)
     if version.model_id != model.pk:
         raise Invalid(_("An alias points at a version of its own model."), fields={"version": str(version)})
-    RegisteredModel.objects.select_for_update(no_key=True).get(pk=model.pk)
+    RegisteredModel.objects.locked(model.pk)
+    version = ModelVersion.objects.locked(version.pk)
     existing = model.aliases.select_related("version").filter(alias=alias).first()
     before = existing.version.version if existing else None
     if before == version.version:
@@ -52,7 +53,7 @@ def set_alias(*, actor: User | None, model: RegisteredModel, alias: str, version
 def delete_alias(*, actor: User | None, model: RegisteredModel, alias: str) -> None:
     """Remove an alias; the version it pointed at stays. Raises NotFound."""
     require(actor, Right.AUTHOR, domain=Domain.LIFECYCLE)
-    RegisteredModel.objects.select_for_update(no_key=True).get(pk=model.pk)
+    RegisteredModel.objects.locked(model.pk)
     found = find_alias(model, alias)
     version = found.version.version
     found.delete()

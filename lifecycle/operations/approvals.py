@@ -1,5 +1,7 @@
 """Approve and reject model versions, and start their review over."""
 
+from collections.abc import Iterable
+
 from django.db import transaction
 from django.utils import timezone
 
@@ -7,7 +9,7 @@ from core.errors import Conflict, Invalid, NotAllowed
 from core.models import User
 from core.models.alerts import Severity
 from core.operations import audit
-from core.operations.alerts import raise_alert, resolve_alert
+from core.operations.alerts import raise_alert, resolve_alert, resolve_alerts
 from core.roles import Domain, Right, require
 from core.translation import gettext as _
 from lifecycle.models import ModelVersion
@@ -155,6 +157,11 @@ def _void(actor: User | None, version: ModelVersion, reason: str) -> None:
         object_type="modelversion",
         object_id=str(version.pk),
     )
+
+
+def resolve_void_approvals(versions: Iterable[ModelVersion]) -> None:
+    """Close what was raised about these versions' approvals: they are deleted."""
+    resolve_alerts(keys=[_alert_key(version) for version in versions], reason=_("The version was deleted."))
 
 
 def _decidable(actor: User, version: ModelVersion) -> ModelVersion:

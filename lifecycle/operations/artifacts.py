@@ -1,4 +1,6 @@
-"""Read the files of runs: list, open, and fetch a model version's to be served. `uploads` writes them."""
+"""Read the files of runs and of logged models: list, open, and fetch a model version's to be served. `uploads` writes
+them.
+"""
 
 import hashlib
 from pathlib import Path
@@ -10,18 +12,17 @@ from django.db.models.functions import Left, StrIndex, Substr
 from core.errors import Conflict, NotFound
 from core.translation import gettext as _
 from lifecycle.artifact_store import CHUNK_BYTES, artifact_store
-from lifecycle.artifact_store.paths import check_artifact_path
-from lifecycle.models import Artifact, ModelVersion, Run
+from lifecycle.artifact_store.paths import check_artifact_path, path_in
+from lifecycle.models import Artifact, ModelVersion
+from lifecycle.models.artifacts import FileOwner
 from lifecycle.operations.model_files import content_sha256
 
 
-def find_artifact(*, run: Run, path: str) -> Artifact:
-    """The run's file of that path. Raises Invalid for a path no file can have, NotFound when there is
-    none.
-    """
-    artifact = Artifact.objects.filter(run=run, path=check_artifact_path(path)).first()
+def find_artifact(*, owner: FileOwner, path: str) -> Artifact:
+    """The file of that path. Raises Invalid for a path no file can have, NotFound when there is none."""
+    artifact = owner.artifacts.filter(path=check_artifact_path(path)).first()
     if artifact is None:
-        raise NotFound(_("The run has no file “%(path)s”.") % {"path": path})
+        raise NotFound(_("There is no file “%(path)s”.") % {"path": path})
     return artifact
 
 
@@ -30,14 +31,14 @@ def open_artifact(artifact: Artifact) -> BinaryIO:
     return artifact_store().open(artifact.storage_key)
 
 
-def list_folder(*, run: Run, folder: str = "") -> QuerySet:
-    """What lies directly in a folder of the run, folders first: rows of `entry` (the name), `is_folder`,
+def list_folder(*, owner: FileOwner, folder: str = "") -> QuerySet:
+    """What lies directly in a folder, folders first: rows of `entry` (the name), `is_folder`,
     `files` (how many inside) and `size` (bytes). Raises Invalid for a path no folder can have, NotFound when
     nothing is in it.
     """
-    files = Artifact.objects.filter(run=run).under(check_artifact_path(folder) if folder else "")
+    files = owner.artifacts.under(check_artifact_path(folder) if folder else "")
     if folder and not files.exists():
-        raise NotFound(_("The run has no folder “%(path)s”.") % {"path": folder})
+        raise NotFound(_("There is no folder “%(path)s”.") % {"path": folder})
     inside = Substr("path", len(folder) + 2 if folder else 1)
     return (
         files.annotate(inside=inside, slash=StrIndex(inside, Value("/")))
@@ -52,9 +53,9 @@ def list_folder(*, run: Run, folder: str = "") -> QuerySet:
     )
 
 
-def model_files(run: Run, artifact_path: str) -> list[Artifact]:
-    """The run's files that make up a model, ordered by path."""
-    return list(Artifact.objects.filter(run=run).under(artifact_path).order_by("path"))
+def model_files(owner: FileOwner, artifact_path: str) -> list[Artifact]:
+    """The files that make up a model, ordered by path."""
+    return list(owner.artifacts.under(artifact_path).order_by("path"))
 
 
 def fetch_model(version: ModelVersion, destination: Path) -> None:
@@ -62,13 +63,12 @@ def fetch_model(version: ModelVersion, destination: Path) -> None:
 
     Raises Conflict when they are not the files that were registered: changed, or lost by the store.
     """
-    files = model_files(version.run, version.artifact_path)
+    files = model_files(version.file_owner, version.artifact_path)
     if content_sha256(files, version.artifact_path) != version.content_sha256:
         raise Conflict(_("The files of %(version)s are not those registered.") % {"version": version})
     destination.mkdir(parents=True, exist_ok=True)
     for file in files:
-        inside = check_artifact_path(file.path.removeprefix(f"{version.artifact_path}/"))
-        _fetch(file, destination / inside)
+        _fetch(file, destination / check_artifact_path(path_in(version.artifact_path, file.path)))
 
 
 def _fetch(file: Artifact, target: Path) -> None:

@@ -20,10 +20,11 @@ class Artifacts(Part):
     name = "artifacts"
 
     def files(self) -> Iterator[StoredFile]:
-        columns = ("storage_key", "size_bytes", "sha256", "run__run_id", "path")
+        columns = ("storage_key", "size_bytes", "sha256", "run__run_id", "logged_model__model_id", "path")
         rows = Artifact.objects.order_by("pk").values_list(*columns)
-        for key, size, sha256, run_id, path in rows.iterator():
-            yield StoredFile(key, size, sha256, label=f"“{path}” of run {run_id}")
+        for key, size, sha256, run_id, model_id, path in rows.iterator():
+            owner = f"run {run_id}" if run_id else f"logged model {model_id}"
+            yield StoredFile(key, size, sha256, label=f"“{path}” of {owner}")
 
     def open(self, file: StoredFile) -> BinaryIO:
         return artifact_store().open(file.key)

@@ -21,7 +21,7 @@ def code_allowed(version: ModelVersion) -> bool:
     in_force = CodeAllowance.objects.in_force()
     if in_force.filter(model=version.model_id).exists():
         return True
-    uploaders = {file.uploaded_by_id for file in model_files(version.run, version.artifact_path)}
+    uploaders = {file.uploaded_by_id for file in model_files(version.file_owner, version.artifact_path)}
     return bool(uploaders) and uploaders <= set(in_force.values_list("uploader", flat=True)) - {None}
 
 

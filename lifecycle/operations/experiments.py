@@ -1,22 +1,24 @@
 """Create, change, archive and restore experiments, and sum up their runs."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Case, Count, F, When, Window
+from django.db.models import Case, Count, F, QuerySet, When, Window
 from django.db.models.functions import RowNumber
+from django.utils import timezone
 
-from core.errors import Conflict, NotFound
+from core.errors import AlreadyExists, Conflict, NotFound
 from core.models import User
 from core.operations import audit
 from core.roles import Domain, Right, require
 from core.translation import gettext as _
 from lifecycle.models import Experiment, Run, RunMetric
+from lifecycle.models.experiments import DEFAULT_EXPERIMENT
 from lifecycle.names import check_experiment_name
-from lifecycle.operations.changes import differences
+from lifecycle.operations.changes import changed_pairs, differences
 from lifecycle.states import ExperimentStatus
 
 # A metric with one of these words in its name is better when lower; every other is better when higher.
@@ -33,8 +35,8 @@ def find_experiment(user: User, name_or_id: str) -> Experiment:
     """
     visible = Experiment.objects.visible_to(user).select_related("owner")
     found = visible.filter(name=name_or_id).first() if "\x00" not in name_or_id else None
-    if found is None and re.fullmatch(r"[0-9]{1,18}", name_or_id):
-        found = visible.filter(pk=int(name_or_id)).first()
+    if found is None:
+        found = visible.numbered(name_or_id).first()
     if found is None:
         raise NotFound(_("There is no experiment “%(name)s”.") % {"name": name_or_id})
     return found
@@ -69,7 +71,7 @@ def update_experiment(*, actor: User | None, experiment: Experiment, **changes: 
     Raises Conflict when it is archived or the new name is taken.
     """
     require(actor, Right.AUTHOR, domain=Domain.LIFECYCLE)
-    experiment = Experiment.objects.select_for_update(no_key=True).get(pk=experiment.pk)
+    experiment = Experiment.objects.locked(experiment.pk)
     if experiment.status == ExperimentStatus.ARCHIVED:
         raise Conflict(_("“%(name)s” is archived. Restore it first.") % {"name": experiment.name})
     if "name" in changes:
@@ -90,24 +92,81 @@ def update_experiment(*, actor: User | None, experiment: Experiment, **changes: 
     return experiment
 
 
-def archive_experiment(*, actor: User | None, experiment: Experiment) -> None:
-    """Put it away: it stays readable and takes no new runs. Raises Conflict when it is archived already."""
-    _move(actor, experiment, ExperimentStatus.ARCHIVED, action="experiment.archive")
-
-
-def restore_experiment(*, actor: User | None, experiment: Experiment) -> None:
-    """Undo `archive_experiment`. Raises Conflict when it is not archived."""
-    _move(actor, experiment, ExperimentStatus.ACTIVE, action="experiment.restore")
+def default_experiment() -> Experiment:
+    """The experiment that MLflow's clients log to when they are told no other, made when it is first asked for."""
+    if found := Experiment.objects.filter(pk=DEFAULT_EXPERIMENT).first():
+        return found
+    with transaction.atomic():
+        taken = Experiment.objects.filter(name="Default").exists()
+        name = f"Default ({DEFAULT_EXPERIMENT})" if taken else "Default"
+        experiment, made = Experiment.objects.get_or_create(pk=DEFAULT_EXPERIMENT, defaults={"name": name})
+        if made:
+            audit.record(actor=None, action="experiment.create", target=experiment, domain=Domain.LIFECYCLE)
+    return experiment
 
 
 @transaction.atomic
-def _move(actor: User | None, experiment: Experiment, status: ExperimentStatus, *, action: str) -> None:
+def change_tags(
+    *,
+    actor: User | None,
+    experiment: Experiment,
+    tags: dict[str, str] | None = None,
+    without: Collection[str] = (),
+) -> None:
+    """Set `tags` and take those named `without` away; the others stay. Tags are data: no audit row.
+
+    Raises Conflict when the experiment is archived, NotFound for a tag that is not there, Invalid for a name that
+    cannot be and for more than can be kept.
+    """
     require(actor, Right.AUTHOR, domain=Domain.LIFECYCLE)
-    if not Experiment.objects.filter(pk=experiment.pk).exclude(status=status).update(status=status):
+    kept = Experiment.objects.locked(experiment.pk)
+    if kept.status == ExperimentStatus.ARCHIVED:
+        raise Conflict(_("“%(name)s” is archived. Restore it first.") % {"name": kept.name})
+    for name in without:
+        if name not in kept.tags:
+            raise NotFound(
+                _("“%(experiment)s” has no tag “%(name)s”.") % {"experiment": kept.name, "name": name}
+            )
+    kept.tags = changed_pairs(kept.tags, tags or {}, without)
+    kept.save(update_fields=["tags", "updated_at"])
+
+
+def archive_experiment(*, actor: User | None, experiment: Experiment, with_runs: bool = False) -> None:
+    """Put it away: it stays readable and takes no new runs. `with_runs` deletes its runs too, as MLflow does.
+
+    Raises Conflict when it is archived already.
+    """
+    runs = experiment.runs.filter(deleted_at=None) if with_runs else None
+    _move(actor, experiment, ExperimentStatus.ARCHIVED, action="experiment.archive", runs=runs)
+
+
+def restore_experiment(*, actor: User | None, experiment: Experiment, with_runs: bool = False) -> None:
+    """Undo `archive_experiment`; `with_runs` restores all its runs too, as MLflow does. Raises Conflict when it is not
+    archived.
+    """
+    runs = experiment.runs.exclude(deleted_at=None) if with_runs else None
+    _move(actor, experiment, ExperimentStatus.ACTIVE, action="experiment.restore", runs=runs)
+
+
+@transaction.atomic
+def _move(
+    actor: User | None,
+    experiment: Experiment,
+    status: ExperimentStatus,
+    *,
+    action: str,
+    runs: QuerySet[Run] | None,
+) -> None:
+    require(actor, Right.AUTHOR, domain=Domain.LIFECYCLE)
+    now = timezone.now()
+    moved = Experiment.objects.filter(pk=experiment.pk).exclude(status=status)
+    if not moved.update(status=status, updated_at=now):
         raise Conflict(
             _("“%(name)s” is %(status)s already.") % {"name": experiment.name, "status": status.label}
         )
-    changes = {"status": [experiment.status, status.value]}
+    changes: dict[str, Any] = {"status": [experiment.status, status.value]}
+    if runs is not None:
+        changes["runs"] = runs.update(deleted_at=now if status == ExperimentStatus.ARCHIVED else None)
     experiment.status = status
     audit.record(actor=actor, action=action, target=experiment, domain=Domain.LIFECYCLE, changes=changes)
 
@@ -154,7 +213,7 @@ def _unique_name(name: str) -> Iterator[None]:
         with transaction.atomic():
             yield
     except IntegrityError as error:
-        raise Conflict(
+        raise AlreadyExists(
             _("There is an experiment called “%(name)s” already, maybe an archived one.") % {"name": name},
             fields={"name": _("Choose another name.")},
         ) from error

@@ -12,6 +12,7 @@ import yaml
 from core.errors import Invalid
 from core.translation import gettext as _
 from lifecycle.artifact_store import artifact_store
+from lifecycle.artifact_store.paths import inside, path_in
 from lifecycle.models import Artifact
 
 DESCRIPTION_FILE = "MLmodel"
@@ -37,17 +38,17 @@ def content_sha256(files: Sequence[Artifact], artifact_path: str) -> str:
 
     Paths are relative to `artifact_path`, so `cd model && find . -type f | …` can check it by hand.
     """
-    lines = sorted((file.path.removeprefix(f"{artifact_path}/"), file.sha256) for file in files)
+    lines = sorted((path_in(artifact_path, file.path), file.sha256) for file in files)
     return hashlib.sha256("".join(f"{sha256}  {path}\n" for path, sha256 in lines).encode()).hexdigest()
 
 
 def describe(files: Sequence[Artifact], artifact_path: str) -> Description:
     """What the MLmodel file among `files` declares. Raises Invalid when there is none, or it is not one."""
-    path = f"{artifact_path}/{DESCRIPTION_FILE}"
+    path = inside(artifact_path, DESCRIPTION_FILE)
     file = next((file for file in files if file.path == path), None)
     if file is None:
         raise Invalid(
-            _("The run has no “%(path)s”. Log the model with MLflow, or upload its files, then register it.")
+            _("There is no “%(path)s”. Log the model with MLflow, or upload its files, then register it.")
             % {"path": path},
             fields={"artifact_path": _("holds no MLflow model")},
         )

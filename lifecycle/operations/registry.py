@@ -1,8 +1,7 @@
 """Register model versions, find them, change what is said about them, and notice when their files change."""
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from django.conf import settings
@@ -15,35 +14,37 @@ from core.models import User
 from core.operations import audit
 from core.roles import Domain, Right, require
 from core.translation import gettext as _
-from lifecycle.artifact_store.paths import check_artifact_path
-from lifecycle.models import ChecklistItem, ModelVersion, RegisteredModel, Run
+from lifecycle.artifact_store.paths import check_artifact_path, holds
+from lifecycle.models import ChecklistItem, LoggedModel, ModelVersion, RegisteredModel, Run
+from lifecycle.models.artifacts import FileOwner
 from lifecycle.names import check_key, check_model_name, check_version_label
-from lifecycle.operations import approvals, checklist, stages
+from lifecycle.operations import approvals, checklist, registered_models, stages, version_metrics
 from lifecycle.operations.artifacts import model_files
-from lifecycle.operations.changes import differences
+from lifecycle.operations.changes import changed_pairs, differences
+from lifecycle.operations.logged_models import find_logged_model
 from lifecycle.operations.model_files import Description, content_sha256, describe
+from lifecycle.operations.runs import find_run
 
 MIN_COMPARED, MAX_COMPARED = 2, 50
 LARGEST_VERSION = 2**31 - 1
-
-
-def find_model(user: User, name: str) -> RegisteredModel:
-    """The registered model of that name. Raises NotFound."""
-    found = RegisteredModel.objects.filter(name=name).first() if "\x00" not in name else None
-    if found is None:
-        raise NotFound(_("There is no model “%(name)s”.") % {"name": name})
-    return found
 
 
 def find_version(user: User, model_name: str, version: str) -> ModelVersion:
     """The version that `version` names: its number, its label, or “@alias”. Raises NotFound."""
     found = None
     if "\x00" not in model_name + version:
-        visible = ModelVersion.objects.visible_to(user).with_status()
+        visible = ModelVersion.objects.visible_to(user).kept().with_status()
         found = (
             visible.filter(_named(version), model__name=model_name)
             .select_related(
-                "model", "run__experiment", "run__created_by", "created_by", "approved_by", "rejected_by"
+                "model",
+                "run__experiment",
+                "run__created_by",
+                "logged_model__experiment",
+                "logged_model__created_by",
+                "created_by",
+                "approved_by",
+                "rejected_by",
             )
             .first()
         )
@@ -64,46 +65,34 @@ def _named(version: str) -> Q:
 
 
 @transaction.atomic
-def create_model(
-    *, actor: User, name: str, description: str = "", tags: dict[str, str] | None = None
-) -> RegisteredModel:
-    """Make a registered model without versions. Raises Conflict when the name is taken."""
-    require(actor, Right.AUTHOR, domain=Domain.LIFECYCLE)
-    model, created = _ensure_model(actor, name, description=description, tags=tags or {})
-    if not created:
-        raise Conflict(_("There is a model “%(name)s” already.") % {"name": name})
-    return model
-
-
-@transaction.atomic
 def register_version(
     *,
     actor: User,
     model_name: str,
-    run_id: str,
-    artifact_path: str,
+    run_id: str = "",
+    artifact_path: str = "",
+    logged_model_id: str = "",
     version_label: str = "",
     description: str = "",
     tags: dict[str, str] | None = None,
     metrics: Mapping[str, float] | None = None,
+    **told: str,
 ) -> ModelVersion:
-    """Make the next version of a model out of the files of a run under `artifact_path`.
+    """Make the next version of a model out of the files of a run under `artifact_path`, or those of a logged model.
 
-    The model is made when it is new. Without `metrics` the run's latest ones are taken over. The version
-    starts with the default checklist. Raises Invalid when the files are not an MLflow model, Conflict when
-    the label is taken.
+    The model is made when it is new. Without `metrics` the latest ones of the logged model, or else of the run, are
+    taken over. `told` is mlflow_source and run_link. The version starts with the default checklist. Raises Invalid when
+    the files are not an MLflow model, Conflict when the label is taken.
     """
     require(actor, Right.AUTHOR, domain=Domain.LIFECYCLE)
     check_model_name(model_name)
     check_version_label(version_label)
-    check_artifact_path(artifact_path)
     for name in metrics or ():
         check_key(name)
-    run = _locked_run(actor, run_id)
-    files = model_files(run, artifact_path)
+    owner = _locked_owner(actor, run_id, artifact_path, logged_model_id)
+    files = model_files(owner, artifact_path)
     declared = describe(files, artifact_path)
-    model, _created = _ensure_model(actor, model_name)
-    model = RegisteredModel.objects.select_for_update(no_key=True).get(pk=model.pk)
+    model = registered_models.ensure(actor, model_name)
     model.last_version += 1
     model.save(update_fields=["last_version", "updated_at"])
     with _label_taken(version_label):
@@ -112,15 +101,17 @@ def register_version(
             version=model.last_version,
             version_label=version_label,
             description=description,
-            run=run,
+            run=owner if isinstance(owner, Run) else owner.source_run,
+            logged_model=owner if isinstance(owner, LoggedModel) else None,
             artifact_path=artifact_path,
             tags=tags or {},
-            metrics=_stored(_metrics_of(run) if metrics is None else metrics),
+            metrics=version_metrics.stored(version_metrics.taken_over(owner) if metrics is None else metrics),
             framework=declared.framework,
             signature=declared.signature,
             size_bytes=sum(file.size_bytes for file in files),
             content_sha256=content_sha256(files, artifact_path),
             created_by=actor,
+            **told,
         )
     ChecklistItem.objects.bulk_create(
         ChecklistItem(model_version=version, name=name) for name in dict.fromkeys(settings.DEFAULT_CHECKLIST)
@@ -130,11 +121,7 @@ def register_version(
         action="model_version.register",
         target=version,
         domain=Domain.LIFECYCLE,
-        changes={
-            "run_id": run.run_id,
-            "artifact_path": artifact_path,
-            "content_sha256": version.content_sha256,
-        },
+        changes=_told_of(owner, artifact_path) | {"content_sha256": version.content_sha256},
     )
     return version
 
@@ -155,6 +142,8 @@ def update_version(
     """
     if approval_checklist:
         require(actor, Right.TICK, domain=Domain.LIFECYCLE)
+    if stage is not None:
+        RegisteredModel.objects.locked(version.model_id)  # before the version, as `move_stage` does
     version = ModelVersion.objects.locked(version.pk)
     if changes:
         _change(actor, version, changes)
@@ -182,20 +171,37 @@ def _change(actor: User | None, version: ModelVersion, changes: dict[str, Any]) 
 
 
 @transaction.atomic
-def files_changed(*, run: Run, path: str, actor: User | None) -> None:
+def change_tags(
+    *,
+    actor: User | None,
+    version: ModelVersion,
+    tags: dict[str, str] | None = None,
+    without: Collection[str] = (),
+) -> None:
+    """Set `tags` and take those named `without` away; the others stay. Tags are data: no audit row."""
+    require(actor, Right.AUTHOR, domain=Domain.LIFECYCLE)
+    kept = ModelVersion.objects.locked(version.pk)
+    kept.tags = changed_pairs(kept.tags, tags or {}, without)
+    # By itself this is no update of the version, as in MLflow.
+    ModelVersion.objects.filter(pk=kept.pk).update(tags=kept.tags)
+
+
+@transaction.atomic
+def files_changed(*, owner: FileOwner, path: str, actor: User | None) -> None:
     """Bring the versions made of `path` up to date after its content changed: an approval of it ends.
 
-    Called in the transaction of the upload. The run is locked, so that an upload and a registration cannot
-    pass each other unseen.
+    Called in the transaction of the upload. The run or logged model is locked, so that an upload and a registration
+    cannot pass each other unseen.
     """
-    Run.objects.select_for_update(no_key=True).get(pk=run.pk)
-    for candidate in ModelVersion.objects.filter(run=run).order_by("pk"):
-        if path.startswith(f"{candidate.artifact_path}/"):
-            _take_over_files(ModelVersion.objects.locked(candidate.pk), path, actor)
+    type(owner).objects.locked(owner.pk)
+    for candidate in owner.versions_of_files.order_by("pk"):
+        if holds(candidate.artifact_path, path):
+            with suppress(NotFound):  # it was deleted meanwhile
+                _take_over_files(ModelVersion.objects.locked(candidate.pk), path, actor)
 
 
 def _take_over_files(version: ModelVersion, path: str, actor: User | None) -> None:
-    files = model_files(version.run, version.artifact_path)
+    files = model_files(version.file_owner, version.artifact_path)
     before, after = version.content_sha256, content_sha256(files, version.artifact_path)
     if before == after:
         return
@@ -254,37 +260,26 @@ def _label_taken(label: str) -> Iterator[None]:
         ) from error
 
 
-def _ensure_model(actor: User, name: str, **fields: Any) -> tuple[RegisteredModel, bool]:
-    check_model_name(name)
-    model, created = RegisteredModel.objects.get_or_create(
-        name=name, defaults={"created_by": actor, **fields}
-    )
-    if created:
-        audit.record(actor=actor, action="registered_model.create", target=model, domain=Domain.LIFECYCLE)
-    return model, created
+def _locked_owner(actor: User, run_id: str, artifact_path: str, logged_model_id: str) -> FileOwner:
+    """Whose files a version is made of. Raises Invalid unless it is one of the two, and NotFound."""
+    if bool(run_id) == bool(logged_model_id):
+        raise Invalid(_("Name either a run and the path of the model in it, or a logged model."))
+    if run_id:
+        check_artifact_path(artifact_path)
+        return _kept(Run.objects.locked(find_run(actor, run_id).pk))
+    if artifact_path:
+        problem = _("A logged model is registered whole: leave the path out.")
+        raise Invalid(problem, fields={"artifact_path": problem})
+    return _kept(LoggedModel.objects.locked(find_logged_model(actor, logged_model_id).pk))
 
 
-def _locked_run(actor: User, run_id: str) -> Run:
-    run = Run.objects.visible_to(actor).kept().select_for_update(no_key=True).filter(run_id=run_id).first()
-    if run is None:
-        raise NotFound(_("There is no run “%(run_id)s”.") % {"run_id": run_id})
-    return run
+def _kept(owner: FileOwner) -> FileOwner:
+    if owner.deleted_at is not None:
+        raise NotFound(_("%s was deleted meanwhile.") % owner)
+    return owner
 
 
-def _metrics_of(run: Run) -> dict[str, float]:
-    """The run's latest metrics by name. One measured on several datasets is kept as “name@dataset”."""
-    rows = list(run.metrics.all())
-    names = [row.name for row in rows]
-    return {
-        f"{row.name}@{row.dataset}" if row.dataset and names.count(row.name) > 1 else row.name: row.number
-        for row in rows
-    }
-
-
-def _stored(metrics: Mapping[str, float]) -> dict[str, float | str]:
-    """Metrics as JSON can keep them: it lacks NaN and infinity, so these are kept as the API writes them."""
-    return {name: value if math.isfinite(value) else _word(value) for name, value in metrics.items()}
-
-
-def _word(value: float) -> str:
-    return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+def _told_of(owner: FileOwner, artifact_path: str) -> dict[str, str]:
+    if isinstance(owner, Run):
+        return {"run_id": owner.run_id, "artifact_path": artifact_path}
+    return {"logged_model_id": owner.model_id}

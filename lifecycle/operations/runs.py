@@ -1,7 +1,7 @@
 """Log, change, delete and restore runs."""
 
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -12,19 +12,14 @@ from core.names import check_visible
 from core.operations import audit
 from core.roles import Domain, Right, require
 from core.translation import gettext as _
-from lifecycle.models import Experiment, Run, RunParameter, RunTag
+from lifecycle.models import Experiment, Run
 from lifecycle.models.runs import refuse_completion_before_start
-from lifecycle.names import check_key
 from lifecycle.operations.changes import differences
-from lifecycle.operations.metrics import Point, log_metrics
+from lifecycle.operations.metrics import Point
+from lifecycle.operations.run_data import Parameter, write
 from lifecycle.states import FINISHED_RUNS, ExperimentStatus, RunStatus
 
 NAMES = {"name", "dataset_name", "dataset_version"}
-
-
-class Parameter(TypedDict):
-    name: str
-    value: str
 
 
 def find_run(user: User, run_id: str, *, deleted: bool = False) -> Run:
@@ -59,7 +54,7 @@ def create_run(
     """
     require(actor, Right.AUTHOR, domain=Domain.LIFECYCLE)
     # Locked, so that it cannot be archived between this look and the insert.
-    experiment = Experiment.objects.select_for_update(no_key=True).get(pk=experiment.pk)
+    experiment = Experiment.objects.locked(experiment.pk)
     if experiment.status == ExperimentStatus.ARCHIVED:
         raise Conflict(_("“%(name)s” is archived and takes no new runs.") % {"name": experiment.name})
     _check_names(fields)
@@ -72,9 +67,7 @@ def create_run(
         completed_at=completed_at,
         **fields,
     )
-    log_parameters(actor=actor, run=run, parameters=parameters or [])
-    set_tags(actor=actor, run=run, tags=tags or {})
-    log_metrics(actor=actor, run=run, metrics=metrics or [])
+    write(run, parameters=parameters, metrics=metrics, tags=tags)
     audit.record(
         actor=actor,
         action="run.create",
@@ -127,11 +120,7 @@ def update_run(
     Raises Conflict when the move is not allowed or a logged parameter would change: nothing is changed then.
     """
     require(actor, Right.AUTHOR, domain=Domain.LIFECYCLE)
-    run = (
-        Run.objects.select_for_update(of=("self",), no_key=True)
-        .select_related("experiment", "created_by")
-        .get(pk=run.pk)
-    )
+    run = Run.objects.locked(run.pk)
     _check_names(changes)
     if completed_at and (status or run.status) not in FINISHED_RUNS:
         raise _completed_without_finishing(status or run.status)
@@ -140,8 +129,7 @@ def update_run(
     elif completed_at:
         refuse_completion_before_start(run.started_at, completed_at)
         changes["completed_at"] = completed_at
-    log_parameters(actor=actor, run=run, parameters=parameters or [])
-    log_metrics(actor=actor, run=run, metrics=metrics or [])
+    write(run, parameters=parameters, metrics=metrics)
     _change(actor, run, changes, tags)
     return run
 
@@ -151,60 +139,14 @@ def _change(actor: User | None, run: Run, changes: dict[str, Any], tags: dict[st
     told: dict[str, Any] = {field: [str(before), str(after)] for field, (before, after) in changed.items()}
     for field in changed:
         setattr(run, field, changes[field])
-    before = dict(run.tag_rows.values_list("name", "value"))
+    before = {} if tags is None else dict(run.tag_rows.values_list("name", "value"))
     if tags is not None and tags != before:
         run.tag_rows.exclude(name__in=tags).delete()
-        set_tags(actor=actor, run=run, tags=tags)
+        write(run, tags=tags)
         told["tags"] = [before, tags]
     if told:
         run.save(update_fields=[*changed, "updated_at"])
         audit.record(actor=actor, action="run.update", target=run, domain=Domain.LIFECYCLE, changes=told)
-
-
-@transaction.atomic
-def log_parameters(*, actor: User | None, run: Run, parameters: list[Parameter]) -> None:
-    """Add parameters. The same value again is fine; another value raises Conflict, since runs are compared by
-    them.
-    """
-    require(actor, Right.AUTHOR, domain=Domain.LIFECYCLE)
-    wanted = _by_name(parameters)
-    RunParameter.objects.bulk_create(
-        (RunParameter(run=run, name=check_key(name), value=value) for name, value in wanted.items()),
-        ignore_conflicts=True,
-    )
-    kept = dict(run.parameters.filter(name__in=wanted).values_list("name", "value"))
-    changed = {
-        name: _("It was logged as “%(value)s” and never changes.") % {"value": kept[name]}
-        for name, value in wanted.items()
-        if kept[name] != value
-    }
-    if changed:
-        raise Conflict(
-            _("Parameters never change once logged: %(names)s. Log another run.")
-            % {"names": ", ".join(changed)},
-            fields={f"parameters.{name}": problem for name, problem in changed.items()},
-        )
-
-
-def _by_name(parameters: list[Parameter]) -> dict[str, str]:
-    wanted: dict[str, str] = {}
-    for parameter in parameters:
-        if wanted.setdefault(parameter["name"], parameter["value"]) != parameter["value"]:
-            problem = _("“%(name)s” is given twice with different values.") % {"name": parameter["name"]}
-            raise Invalid(problem, fields={"parameters": problem})
-    return wanted
-
-
-@transaction.atomic
-def set_tags(*, actor: User | None, run: Run, tags: dict[str, str]) -> None:
-    """Set tags, keeping those not named."""
-    require(actor, Right.AUTHOR, domain=Domain.LIFECYCLE)
-    RunTag.objects.bulk_create(
-        (RunTag(run=run, name=check_key(name), value=value) for name, value in tags.items()),
-        update_conflicts=True,
-        unique_fields=["run", "name"],
-        update_fields=["value"],
-    )
 
 
 def delete_run(*, actor: User | None, run: Run) -> None:

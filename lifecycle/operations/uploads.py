@@ -1,4 +1,4 @@
-"""Upload files to runs.
+"""Upload files to runs and to logged models.
 
 An upload streams into a key of its own; only once it is whole, and of the size and hash it was said to have,
 does the file's row move to that key, in one transaction with what the change means for registered versions.
@@ -15,14 +15,15 @@ from collections.abc import Iterable, Iterator
 from django.conf import settings
 from django.db import transaction
 
-from core.errors import Conflict, Invalid, TooLarge
+from core.errors import Conflict, Invalid, NotFound, TooLarge
 from core.models import User
 from core.operations import audit
 from core.roles import Domain, Right, require
 from core.translation import gettext as _
 from lifecycle.artifact_store import artifact_store
 from lifecycle.artifact_store.paths import check_artifact_path
-from lifecycle.models import Artifact, Run
+from lifecycle.models import Artifact
+from lifecycle.models.artifacts import FileOwner
 from lifecycle.operations.registry import files_changed
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -32,13 +33,13 @@ UNKNOWN_TYPE = "application/octet-stream"
 def upload(
     *,
     actor: User | None,
-    run: Run,
+    owner: FileOwner,
     path: str,
     chunks: Iterable[bytes],
     size_bytes: int | None = None,
     sha256: str | None = None,
 ) -> tuple[Artifact, bool]:
-    """Keep a file of the run, new or in place of an old one; returns it and whether it is new.
+    """Keep a file of a run or a logged model, new or in place of an old one; returns it and whether it is new.
 
     `size_bytes` and `sha256` are what the sender says; either may be unknown. Raises Invalid for a path that
     is not plain, or content that is not what was said; TooLarge over ARTIFACT_MAX_BYTES; Conflict where a
@@ -46,13 +47,13 @@ def upload(
     """
     require(actor, Right.AUTHOR, domain=Domain.LIFECYCLE)
     check_artifact_path(path)
-    _refuse_clash(run, path)
+    _refuse_clash(owner, path)
     content = MeasuredContent(chunks, size_bytes=size_bytes, sha256=sha256)
-    key = f"{run.run_id}/{uuid.uuid4().hex}"
+    key = f"{owner.storage_folder}/{uuid.uuid4().hex}"
     store = artifact_store()
     store.write(key, content)
     try:
-        return _publish(actor, run, path, key, content)
+        return _publish(actor, owner, path, key, content)
     except BaseException:
         store.delete(key)
         raise
@@ -104,18 +105,18 @@ class MeasuredContent:
 
 @transaction.atomic
 def _publish(
-    actor: User | None, run: Run, path: str, key: str, content: MeasuredContent
+    actor: User | None, owner: FileOwner, path: str, key: str, content: MeasuredContent
 ) -> tuple[Artifact, bool]:
-    Run.objects.select_for_update(no_key=True).get(pk=run.pk)
-    _refuse_clash(run, path)
-    before = Artifact.objects.filter(run=run, path=path).first()
+    if type(owner).objects.locked(owner.pk).deleted_at is not None:
+        raise NotFound(_("%s was deleted meanwhile.") % owner)
+    _refuse_clash(owner, path)
+    before = owner.artifacts.filter(path=path).first()
     changed = before is None or before.sha256 != content.sha256
     if before and not changed and artifact_store().exists(before.storage_key):
         # Sent again, as clients do that had no answer: whoever reads the file now is not disturbed.
         transaction.on_commit(lambda: artifact_store().delete(key), robust=True)
         return before, False
-    artifact, created = Artifact.objects.update_or_create(
-        run=run,
+    artifact, created = owner.artifacts.update_or_create(
         path=path,
         defaults={
             "artifact_type": _media_type(path),
@@ -138,7 +139,7 @@ def _publish(
     if before:
         transaction.on_commit(lambda: artifact_store().delete(before.storage_key), robust=True)
     if changed:
-        files_changed(run=run, path=path, actor=actor)
+        files_changed(owner=owner, path=path, actor=actor)
     return artifact, created
 
 
@@ -147,11 +148,10 @@ def _media_type(path: str) -> str:
     return guessed if guessed and not compression else UNKNOWN_TYPE
 
 
-def _refuse_clash(run: Run, path: str) -> None:
+def _refuse_clash(owner: FileOwner, path: str) -> None:
     """A name is a file or a folder, not both: the copy that a model process reads could not hold them."""
-    files = Artifact.objects.filter(run=run)
     parents = [path[:index] for index, character in enumerate(path) if character == "/"]
-    if files.under(path).exists():
-        raise Conflict(_("“%(path)s” is a folder of this run.") % {"path": path})
-    if parent := files.filter(path__in=parents).first():
-        raise Conflict(_("“%(path)s” is a file of this run, not a folder.") % {"path": parent.path})
+    if owner.artifacts.under(path).exists():
+        raise Conflict(_("“%(path)s” is a folder.") % {"path": path})
+    if parent := owner.artifacts.filter(path__in=parents).first():
+        raise Conflict(_("“%(path)s” is a file, not a folder.") % {"path": parent.path})

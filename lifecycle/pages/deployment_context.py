@@ -37,7 +37,7 @@ def summary(deployment: Deployment, metrics: dict[str, Any]) -> dict[str, Any]:
         "id": deployment.pk,
         "model_name": deployment.model.name,
         "model_version": deployment.model_version.version,
-        "experiment_name": deployment.model_version.run.experiment.name,
+        "experiment_name": deployment.model_version.experiment.name,
         "status": deployment.status,
         "environment": deployment.environment,
         "health_status": deployment.health_status,
@@ -149,7 +149,7 @@ def _replaced_by(deployment: Deployment) -> dict[str, Any] | None:
         Deployment.objects.filter(
             model=deployment.model_id, environment=deployment.environment, status=DeploymentStatus.ACTIVE
         )
-        .select_related("model", "model_version__run__experiment", "created_by")
+        .with_origin()
         .first()
     )
     return successor and summary(successor, {})

@@ -121,9 +121,7 @@ def terminate(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _deployments(request: HttpRequest) -> QuerySet[Deployment]:
-    return Deployment.objects.visible_to(request.user).select_related(
-        "model", "model_version__run__experiment", "created_by", "restores"
-    )
+    return Deployment.objects.visible_to(request.user).with_origin().select_related("restores")
 
 
 def _chosen(request: HttpRequest) -> dict[str, str]:

@@ -32,7 +32,7 @@ SPARKLINE = timedelta(minutes=30)
 def overview(request: HttpRequest) -> HttpResponse:
     active = Deployment.objects.visible_to(request.user).filter(status=DeploymentStatus.ACTIVE)
     serving = _serving(active)
-    waiting = ModelVersion.objects.visible_to(request.user).awaiting_approval()
+    waiting = ModelVersion.objects.visible_to(request.user).kept().awaiting_approval()
     failures, failure_count = _failures(request)
     day = total_series(since=timezone.now() - DAY, buckets=HOURS)
     requests = sum(hour.request_count for hour in day)
@@ -62,9 +62,8 @@ def overview(request: HttpRequest) -> HttpResponse:
 
 def _serving(active: Any) -> list[dict[str, Any]]:
     """The rows of the table: what needs somebody first."""
-    related = active.select_related("model", "model_version__run__experiment", "created_by")
     shown = list(
-        related.order_by(
+        active.with_origin().order_by(
             Case(When(health_status__in=UNWELL, then=0), default=1), "model__name", "environment"
         )[:MOST_SERVING_SHOWN]
     )

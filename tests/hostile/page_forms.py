@@ -29,7 +29,7 @@ BOUNDARY = "boundary"
 TOKEN = ("csrfmiddlewaretoken", SECRET)
 MULTIPART = f"multipart/form-data; boundary={BOUNDARY}"
 # The admin's forms follow from what is registered there.
-NO_PAGES = ("/api/", "/admin")
+NO_PAGES = ("/api/", "/ajax-api/", "/admin")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 from django.apps import apps
@@ -32,7 +32,7 @@ from tests.hostile.doors import World, make_world, routes
 
 pytestmark = pytest.mark.django_db
 
-# Neither holds a “/” outside the second's end tag: a model's name, which cannot, stands in addresses.
+# Where a model's name stands they lose their “/” and “:”, which no such name holds.
 ATTRIBUTE = "\"'><img src=x onerror=hostile()>{{6*7}}hostile"
 ELEMENT = "</script><script>hostile()</script>"
 ADDRESS = "javascript:hostile()"
@@ -40,6 +40,7 @@ PAYLOADS = {"attribute": ATTRIBUTE, "element": ELEMENT, "address": ADDRESS}
 # What finds a row, or says what kind it is; everything else is somebody's text.
 NOT_TEXT = {
     "run_id",
+    "model_id",
     "key",
     "digest",
     "storage_key",
@@ -60,6 +61,8 @@ ANSWERS_NO_GET = {
     "sign-out",
     "sign-in-link",
     "invocations",
+    "mlflow-file-presigned",
+    "mlflow-ajax-file-presigned",
     "deployment-rollback",
     "deployment-terminate",
 }
@@ -136,7 +139,7 @@ def fill(row: models.Model, payload: str) -> None:
         elif isinstance(field, models.CharField | models.TextField):
             text = f"{payload}{row.pk}"  # many a name is there once only
             if isinstance(row, RegisteredModel) and field.name == "name":
-                text = text.replace("</", "<").replace("/", "")
+                text = text.replace("</", "<").replace("/", "").replace(":", "")
             if field.max_length is None or field.max_length >= len(text):
                 values[field] = text
     with connection.cursor() as cursor:
@@ -150,7 +153,7 @@ def fill(row: models.Model, payload: str) -> None:
 
 def spoiled(field: models.JSONField, value: Any, payload: str) -> Any:
     """Names and texts inside JSON; a configuration keeps the words that code reads."""
-    if field.name in ("tags", "metadata"):
+    if field.name in ("tags", "metadata", "parameters"):
         return {payload: payload}
     if isinstance(value, dict) and "inputs" in value:
         return {**value, "inputs": [{**column, "name": payload} for column in value["inputs"]]}
@@ -164,6 +167,7 @@ def addresses(world: World) -> Iterator[tuple[str, str]]:
     known = {
         "name": world.experiment.pk,
         "run_id": world.run.run_id,
+        "model_id": world.logged_model.model_id,
         "model_name": quote(model.name, safe=""),
         "version": 1,
         "alias": "champion",
@@ -174,13 +178,15 @@ def addresses(world: World) -> Iterator[tuple[str, str]]:
     for route, pattern in routes():
         if route.startswith("/admin"):
             continue
-        actions = getattr(pattern.callback, "actions", None)
-        if pattern.name in ANSWERS_NO_GET or pattern.name is None or (actions and "get" not in actions):
+        methods = getattr(pattern.callback, "actions", None) or getattr(pattern.callback, "methods", {"get"})
+        if pattern.name in ANSWERS_NO_GET or pattern.name is None or "get" not in map(str.lower, methods):
             continue
         path = (
             re.sub(r"\(\?P<(\w+)>(?:[^()]|\([^()]*\))*\)", r"<\1>", route).replace("^", "").replace("/?$", "")
         )
-        path = re.sub(r"<\w+:(\w+)>", r"<\1>", path)
+        path = re.sub(r"<\w+:(\w+)>", r"<\1>", path).removesuffix("$")
+        if "/mlflow-artifacts/" in path:
+            path = path.replace("<path>", f"{world.run.experiment_id}/<run_id>/artifacts/<path>")
         for pk in sorted(ids) if "<pk>" in path else [0]:
             yield str(pattern.name), filled(path, {**known, "pk": pk})
 
@@ -195,7 +201,22 @@ def admin_addresses() -> Iterator[tuple[str, str]]:
         yield f"{name}_change", reverse(f"{name}_change", args=[quote_of_admin(newest.pk)])
 
 
-def queries_of(path: str) -> tuple[str, ...]:
+def queries_of(world: World, path: str) -> tuple[str, ...]:
+    if "/mlflow/" in path:
+        world.experiment.refresh_from_db()
+        asked = {
+            "experiment_id": world.experiment.pk,
+            "experiment_name": world.experiment.name,
+            "run_id": world.run.run_id,
+            "metric_key": "loss",
+            "artifact_file_path": "MLmodel",
+            "name": RegisteredModel.objects.get(pk=world.version.model_id).name,
+            "version": 1,
+            "alias": "champion",
+        }
+        return (f"?{urlencode({**asked, 'max_results': 100})}",)
+    if path.endswith("/mlflow-artifacts/artifacts"):
+        return (f"?path={world.run.experiment_id}/{world.run.run_id}/artifacts",)
     if path.startswith("/api/"):
         return ("",)
     return ("", f"?q={quote(ATTRIBUTE)}") if path.startswith("/admin/") else ("", *QUERIES)
@@ -208,7 +229,7 @@ def filled(path: str, values: dict[str, Any]) -> str:
 def visited(world: World) -> Iterator[tuple[str, str, HttpResponseBase]]:
     """Every address as a browser asks for it; pages with each tab and a search too."""
     for name, path in addresses(world):
-        for query in queries_of(path):
+        for query in queries_of(world, path):
             yield name, path + query, world.client.get(path + query, headers={"Accept": "text/html"})
 
 

@@ -120,11 +120,26 @@ def test_bad_input_is_refused_naming_the_field_and_keeps_nothing(scientist, url,
 
 
 def test_a_thousand_points_a_request_and_no_more(scientist, run, url, django_assert_max_num_queries):
-    point = {"metric_name": "m", "value": 1.0}
+    points = [{"metric_name": "m", "value": 1.0, "step": step} for step in range(1001)]
     with django_assert_max_num_queries(25):
-        assert scientist.post(url, {"metrics": [point] * 1000}).status_code == 201
-    assert scientist.post(url, {"metrics": [point] * 1001}).status_code == 413
+        assert scientist.post(url, {"metrics": points[:1000]}).status_code == 201
+    assert scientist.post(url, {"metrics": points}).status_code == 413
     assert run.points.count() == 1000
+
+
+def test_a_point_that_is_sent_again_is_kept_once(scientist, run, url):
+    point = {"metric_name": "m", "value": 1.0, "step": 3, "timestamp": "2026-01-01T00:00:00.123000Z"}
+    others = [
+        {**point, "step": 4},
+        {**point, "value": 2.0},
+        {**point, "value": "NaN"},
+        {**point, "dataset": "test"},
+        {**point, "timestamp": "2026-01-01T00:00:00.124Z"},
+    ]
+    for _time in range(2):
+        assert scientist.post(url, {"metrics": [point, point, *others]}).status_code == 201
+    assert run.points.count() == 1 + len(others)
+    assert scientist.get(f"{url}?key=m&dataset=test").json()["results"][0]["timestamp"] == point["timestamp"]
 
 
 def test_histories_are_paged(scientist, url):

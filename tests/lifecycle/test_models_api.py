@@ -83,6 +83,7 @@ def test_the_detail_tells_where_a_version_comes_from(scientist):
     assert data["hyperparameters"] == {"depth": "5"}
     assert data["deployment_count"] == 1
     assert data["lineage"] == {
+        "logged_model": None,
         "run": {"run_id": run.run_id, "name": "forest", "status": "running"},
         "experiment": {"id": run.experiment_id, "name": run.experiment.name},
         "dataset": {"name": "loans", "version": "3"},

@@ -29,7 +29,7 @@ def body(run, **fields):
 
 
 def make_metric(run, name, value, **fields):
-    fields.setdefault("timestamp", run.started_at)
+    fields.setdefault("timestamp", 0)
     return RunMetric.objects.create(run=run, name=name, value=value, **fields)
 
 

@@ -51,7 +51,9 @@ def _holds_nul(value: Any) -> bool:
 class ExperimentSerializer(serializers.ModelSerializer):
     """`metrics` and `duration_seconds` are those of the run that completed last."""
 
-    owner = Username()
+    owner = Username(
+        allow_null=True, help_text="Null: the default experiment of MLflow's clients is nobody's."
+    )
     tags = Tags()
     metadata = Metadata()
     metrics = serializers.SerializerMethodField()

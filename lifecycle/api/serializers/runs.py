@@ -10,11 +10,12 @@ from rest_framework import serializers
 
 from core.api.serializers import Number, StrictSerializer, Tags, Username
 from core.errors import Invalid
+from core.milliseconds import milliseconds_of
 from core.translation import gettext as _
 from lifecycle.api.base import Paged, Parameters
 from lifecycle.models import Artifact, MetricPoint, Run, RunLogLine, RunMetric, RunParameter
 from lifecycle.names import MAX_KEY, check_key
-from lifecycle.operations.metrics import LARGEST_STEP, SMALLEST_STEP
+from lifecycle.operations.metrics import LARGEST_INTEGER, SMALLEST_INTEGER
 from lifecycle.states import RunStatus
 
 MAX_NAME = 500
@@ -66,8 +67,17 @@ class MetricSerializer(serializers.ModelSerializer):
         fields = ["metric_name", "value", "dataset"]
 
 
+class Milliseconds(serializers.DateTimeField):
+    """A moment that is kept to the millisecond."""
+
+    def to_internal_value(self, value: Any) -> int:
+        return milliseconds_of(super().to_internal_value(value))
+
+
 class PointSerializer(MetricSerializer):
     """One point of a metric's history."""
+
+    timestamp = serializers.DateTimeField(source="logged_at")
 
     class Meta:
         model = MetricPoint
@@ -78,8 +88,8 @@ class PointInput(StrictSerializer):
     metric_name = Key()
     value = Number()
     dataset = serializers.CharField(required=False, allow_blank=True, max_length=250)
-    step = serializers.IntegerField(required=False, min_value=SMALLEST_STEP, max_value=LARGEST_STEP)
-    timestamp = serializers.DateTimeField(required=False)
+    step = serializers.IntegerField(required=False, min_value=SMALLEST_INTEGER, max_value=LARGEST_INTEGER)
+    timestamp = Milliseconds(required=False)
 
 
 class MetricsInput(StrictSerializer):

@@ -1,0 +1,140 @@
+"""Make, rename, describe, tag and delete registered models."""
+
+from collections.abc import Collection
+
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from core.errors import AlreadyExists, Conflict, NotFound
+from core.models import User
+from core.operations import audit
+from core.roles import Domain, Right, require
+from core.translation import gettext as _
+from lifecycle.models import Deployment, ModelAlias, ModelVersion, RegisteredModel
+from lifecycle.names import check_model_name
+from lifecycle.operations.approvals import resolve_void_approvals
+from lifecycle.operations.changes import changed_pairs
+from lifecycle.operations.version_removal import refuse_deletion
+
+
+def find_model(user: User, name: str) -> RegisteredModel:
+    """The registered model of that name. Raises NotFound."""
+    visible = RegisteredModel.objects.visible_to(user).kept()
+    found = visible.filter(name=name).first() if "\x00" not in name else None
+    if found is None:
+        raise NotFound(_("There is no model “%(name)s”.") % {"name": name})
+    return found
+
+
+@transaction.atomic
+def create_model(
+    *, actor: User, name: str, description: str = "", tags: dict[str, str] | None = None
+) -> RegisteredModel:
+    """Make a registered model without versions. Raises AlreadyExists when the name is taken."""
+    require(actor, Right.AUTHOR, domain=Domain.LIFECYCLE)
+    model, created = _find_or_make(actor, name, description=description, tags=tags or {})
+    if not created:
+        raise _taken(name)
+    return model
+
+
+def ensure(actor: User, name: str) -> RegisteredModel:
+    """The model of that name, made if it is new, and locked: for an operation that has looked at rights."""
+    return RegisteredModel.objects.locked(_find_or_make(actor, name)[0].pk)
+
+
+def _find_or_make(actor: User, name: str, **fields: object) -> tuple[RegisteredModel, bool]:
+    check_model_name(name)
+    model, created = RegisteredModel.objects.kept().get_or_create(
+        name=name, defaults={"created_by": actor, **fields}
+    )
+    if created:
+        audit.record(actor=actor, action="registered_model.create", target=model, domain=Domain.LIFECYCLE)
+    return model, created
+
+
+def _taken(name: str) -> AlreadyExists:
+    return AlreadyExists(_("There is a model “%(name)s” already.") % {"name": name})
+
+
+@transaction.atomic
+def describe_model(*, actor: User, model: RegisteredModel, description: str) -> RegisteredModel:
+    """Say what the model is for."""
+    require(actor, Right.AUTHOR, domain=Domain.LIFECYCLE)
+    model = RegisteredModel.objects.locked(model.pk)
+    return _change(actor, model, "registered_model.update", "description", description)
+
+
+@transaction.atomic
+def rename_model(*, actor: User, model: RegisteredModel, name: str) -> RegisteredModel:
+    """Call it otherwise. Raises AlreadyExists when the name is taken, and Conflict when the model was deployed: its
+    endpoint and the records of its predictions bear its name.
+    """
+    require(actor, Right.AUTHOR, domain=Domain.LIFECYCLE)
+    check_model_name(name)
+    model = RegisteredModel.objects.locked(model.pk)
+    list(_locked_versions(model))  # a deployment locks its version: none is on its way now
+    if name != model.name and Deployment.objects.filter(model=model).exists():
+        raise Conflict(_("“%(name)s” was deployed, and keeps the name.") % {"name": model.name})
+    try:
+        with transaction.atomic():
+            return _change(actor, model, "registered_model.rename", "name", name)
+    except IntegrityError as error:
+        raise _taken(name) from error
+
+
+def _locked_versions(model: RegisteredModel) -> QuerySet[ModelVersion]:
+    return ModelVersion.objects.kept().filter(model=model).select_for_update().order_by("pk")
+
+
+def _change(actor: User, model: RegisteredModel, action: str, field: str, value: str) -> RegisteredModel:
+    before = getattr(model, field)
+    if before != value:
+        setattr(model, field, value)
+        model.save(update_fields=[field, "updated_at"])
+        changes = {field: [before, value]}
+        audit.record(actor=actor, action=action, target=model, domain=Domain.LIFECYCLE, changes=changes)
+    return model
+
+
+@transaction.atomic
+def change_tags(
+    *,
+    actor: User,
+    model: RegisteredModel,
+    tags: dict[str, str] | None = None,
+    without: Collection[str] = (),
+) -> None:
+    """Set `tags` and take those named `without` away; the others stay. Tags are data: no audit row."""
+    require(actor, Right.AUTHOR, domain=Domain.LIFECYCLE)
+    model = RegisteredModel.objects.locked(model.pk)
+    model.tags = changed_pairs(model.tags, tags or {}, without)
+    # By itself this is no update of the model, as in MLflow.
+    RegisteredModel.objects.filter(pk=model.pk).update(tags=model.tags)
+
+
+@transaction.atomic
+def delete_model(*, actor: User, model: RegisteredModel) -> None:
+    """Put the model and its versions aside: they are no longer found, and its name is free.
+
+    Raises Conflict, of the first version that has to stay.
+    """
+    require(actor, Right.AUTHOR, domain=Domain.LIFECYCLE)
+    model = RegisteredModel.objects.locked(model.pk)
+    versions = list(_locked_versions(model))
+    refuse_deletion(versions)
+    now = timezone.now()
+    ModelVersion.objects.filter(pk__in=[version.pk for version in versions]).update(
+        deleted_at=now, updated_at=now
+    )
+    resolve_void_approvals(versions)
+    ModelAlias.objects.filter(model=model).delete()
+    RegisteredModel.objects.filter(pk=model.pk).update(deleted_at=now, updated_at=now)
+    audit.record(
+        actor=actor,
+        action="registered_model.delete",
+        target=model,
+        domain=Domain.LIFECYCLE,
+        changes={"versions": len(versions)},
+    )
