@@ -26,6 +26,7 @@ urlpatterns = [
     re_path("^api/schema/?$", SchemaView.as_view(), name="api-schema"),
     re_path("^api/docs/?$", swagger, name="api-docs"),
     re_path("^api/redoc/?$", redoc, name="api-redoc"),
+    path("", include("lifecycle.mlflow_rest.urls")),
     path("", include("lifecycle.page_urls")),
 ]
 

@@ -298,6 +298,7 @@ CORE = [
     ),
 ]
 
+
 API = [*EXPERIMENTS, *RUNS, *VERSIONS, *DEPLOYMENTS, *CORE]
 
 PAGES = [
@@ -320,7 +321,8 @@ PAGES = [
 ]
 
 # Answered to anybody, signed in or not: none of them tells or changes anything of the platform's.
-PUBLIC = {"healthz", "readyz", "set_language", "sign-in", "sign-in-link", "sign-out"}
+PUBLIC = {"mlflow-health", "mlflow-version", "mlflow-server-info", "mlflow-ajax-server-info"}
+PUBLIC |= {"healthz", "readyz", "set_language", "sign-in", "sign-in-link", "sign-out"}
 # Of the admin: pages of its frame, and of each model. `tests/core/test_admin_pages.py` says who may open which.
 ADMIN = {
     *(

@@ -13,14 +13,17 @@ from django.db import connection, transaction
 from django.urls import reverse
 from limits import parse
 
+from lifecycle.operations.experiments import default_experiment
 from tests.access import rules
 from tests.access.callers import by_session, not_signed_in, without_csrf
+from tests.access.mlflow_rules import MLFLOW
 from tests.access.routes import METHODS, every_route
-from tests.access.rules import API, EVERYBODY, PAGES, Rule
+from tests.access.rules import EVERYBODY, PAGES, Rule
 from tests.everything import Everything, make_everything
 from tests.factories import make_client, make_user
 
 pytestmark = pytest.mark.django_db
+API = [*rules.API, *MLFLOW]
 OURS = ("core", "serving", "lifecycle")
 NOTED_BY_SIGNING_IN = {"last_used_at", "last_login"}
 
@@ -32,6 +35,7 @@ def nobody_has_to_wait(settings):
 
 @pytest.fixture
 def world():
+    default_experiment()  # which MLflow's clients make by asking for it
     return make_everything()
 
 
@@ -68,7 +72,7 @@ def undone():
 def send(client: Any, rule: Rule, world: Everything) -> Any:
     path, body = reverse(rule.route, kwargs=rule.path(world)), rule.body(world)
     if rule.method == "GET":
-        return client.get(path)
+        return client.get(path, body)
     if rule in PAGES:
         return client.post(path, urlencode(body), content_type="application/x-www-form-urlencoded")
     return client.generic(rule.method, path, json.dumps(body), content_type="application/json")
