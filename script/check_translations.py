@@ -6,6 +6,7 @@ left that no longer occurs. Prints what is wrong, and exits 1 if anything is.
 """
 
 import io
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ KEYWORDS = (
     | {"gettext_noop": DEFAULT_KEYWORDS["gettext"]}
 )
 OPTIONS = {"encoding": "utf-8"}
+ALIAS = re.compile(r"\bn?p?gettext\w* as (\w+)")
 Key = tuple[str | None, str]
 
 
@@ -55,6 +57,13 @@ def texts() -> dict[Key, str]:
     return found
 
 
+def other_names() -> Iterator[str]:
+    """Where a function of gettext goes by a name under which its texts are not found."""
+    for path, source in python_sources():
+        for alias in set(ALIAS.findall(source)) - KEYWORDS.keys():
+            yield f"{path.relative_to(ROOT)}: call gettext by its own name or _, not {alias}"
+
+
 def key(message: Message) -> Key:
     return message.context, message.id if isinstance(message.id, str) else message.id[0]
 
@@ -83,6 +92,9 @@ def main() -> int:
     django.setup()
     wanted = texts()
     failed = False
+    for fault in other_names():
+        failed = True
+        sys.stdout.write(f"{fault}\n")
     for path in sorted((ROOT / "locale").glob("*/LC_MESSAGES/django.po")):
         with path.open("rb") as file:
             catalog = read_po(file, locale=path.parts[-3])
