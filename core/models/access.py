@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Iterable
 from datetime import datetime
 from functools import cached_property
 from typing import Optional
@@ -9,7 +10,6 @@ from typing import Optional
 from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -49,7 +49,11 @@ class User(AbstractUser):
     @cached_property
     def roles(self) -> frozenset[Role]:
         """The roles of the user's groups; a superuser is an admin, and everybody may at least look."""
-        names = {group.name for group in self.groups.all()}
+        return self.roles_of(group.name for group in self.groups.all())
+
+    def roles_of(self, groups: Iterable[str]) -> frozenset[Role]:
+        """The roles of the user if these were all of their groups."""
+        names = set(groups)
         held = {role for role in Role if role.value in names}
         return frozenset(held | {Role.VIEWER} | ({Role.ADMIN} if self.is_superuser else set()))
 
@@ -76,15 +80,6 @@ def digest(secret: str) -> str:
 def new_secret(prefix: str) -> str:
     """A fresh secret; `prefix` lets people and scanners recognise a leaked one."""
     return f"{prefix}_{secrets.token_urlsafe(32)}"
-
-
-class UsableQuerySet(models.QuerySet):
-    def usable(self, now: datetime | None = None) -> "UsableQuerySet":
-        """Those neither revoked nor expired, of an account that is switched on."""
-        now = now or timezone.now()
-        return self.filter(
-            Q(expires_at__isnull=True) | Q(expires_at__gt=now), revoked_at__isnull=True, user__is_active=True
-        )
 
 
 class AccessToken(models.Model):
@@ -116,8 +111,6 @@ class AccessToken(models.Model):
     revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True, editable=False)
     last_used_at = models.DateTimeField(_("last used"), null=True, blank=True, editable=False)
 
-    objects = UsableQuerySet.as_manager()
-
     class Meta:
         verbose_name = _("access token")
         verbose_name_plural = _("access tokens")
@@ -125,6 +118,11 @@ class AccessToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.hint}…)"
+
+    def is_usable(self, now: datetime | None = None) -> bool:
+        """Whether it is neither revoked nor expired, and its account is switched on."""
+        is_over = self.revoked_at or (self.expires_at and self.expires_at <= (now or timezone.now()))
+        return not is_over and self.user.is_active
 
 
 class SignInLink(models.Model):

@@ -127,6 +127,15 @@ def test_only_admins_make_tokens_for_others():
     assert access.create_token(actor=make_user("admin"), user=make_user(), name="theirs")
 
 
+@pytest.mark.parametrize("roles", [(), ("viewer",), ("scientist", "operator")])
+def test_a_token_and_all_roles_behind_it_are_read_at_once(roles, django_assert_num_queries):
+    secret = make_token(make_user(*roles), last_used_at=timezone.now())
+    with django_assert_num_queries(1):
+        user = access.user_of_token(secret)
+        found = user.roles
+    assert found == {Role.VIEWER, *(Role(role) for role in roles)}
+
+
 @pytest.mark.parametrize("limits", [{}, {"read_only": True}])
 def test_a_token_makes_and_revokes_no_token(limits):
     actor = token_user("admin", **limits)
@@ -134,7 +143,7 @@ def test_a_token_makes_and_revokes_no_token(limits):
         access.create_token(actor=actor, user=actor, name="another")
     with pytest.raises(NotAllowed):
         access.revoke_token(actor=actor, token=actor.signed_in_with)
-    assert AccessToken.objects.usable().count() == 1
+    assert AccessToken.objects.get().is_usable()
 
 
 def test_a_token_of_no_domain_or_of_the_past_is_refused():
