@@ -1,10 +1,14 @@
-"""What searches ask of the database that Django does not know: texts in JSON, and LIKE as MLflow has it.
+"""What searches ask of the database that Django does not know: texts in JSON, LIKE as MLflow has it, and the rows of
+very many others.
 
-“%” and “_” stand for others, nothing escapes them, and case counts or does not.
+In LIKE “%” and “_” stand for others, nothing escapes them, and case counts or does not.
 """
 
+import json
+from collections.abc import Sequence
 from typing import Any
 
+from django.db import connection
 from django.db.models import CharField, F, Func, Lookup, TextField, Value
 
 
@@ -60,3 +64,23 @@ class LikeInAnyCase(Like):
 def _glob(pattern: str) -> str:
     """The pattern of GLOB that matches what that of LIKE does."""
     return "".join({"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"}.get(one, one) for one in pattern)
+
+
+def among(keys: Sequence[int]) -> tuple[str, Any]:
+    """What a statement says of a column that is one of `keys`, and its only parameter, however many keys there are."""
+    if connection.vendor == "postgresql":
+        return "= ANY(%s)", list(keys)
+    return "IN (SELECT value FROM json_each(%s))", json.dumps(list(keys))
+
+
+class Among(Lookup):
+    """Whether the first is one of a list of keys, as `Among(F("run"), keys)`. Of `in` Django looks at each key five
+    times, which is a third of what reading a hundred runs would take.
+    """
+
+    prepare_rhs = False
+
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
+        left, values = self.process_lhs(compiler, connection)
+        condition, keys = among(self.rhs)
+        return f"{left} {condition}", [*values, keys]

@@ -2,6 +2,7 @@
 
 import posixpath
 import re
+from functools import lru_cache
 
 from core.errors import Invalid
 from core.names import check_visible
@@ -43,6 +44,7 @@ def check_logged_model_name(name: str) -> str:
     return _check_name(name, limit=MAX_LOGGED_MODEL_NAME)
 
 
+@lru_cache(maxsize=4096)  # a training logs the same names at each step
 def check_key(name: str) -> str:
     """Return the name of a metric, parameter or tag of a run if it may be one. Raises Invalid.
 

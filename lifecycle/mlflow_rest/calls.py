@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 from django.db import DatabaseError
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from core.api.callers import caller_of
@@ -46,7 +47,7 @@ class View:
     def __call__(self, request: HttpRequest, **place: str) -> HttpResponseBase:
         try:
             answer = self._answer(request, caller_of(request, sign_in_with_token), place)
-            return answer if isinstance(answer, HttpResponseBase) else JsonResponse(answer)
+            return answer if isinstance(answer, HttpResponseBase) else _json(answer)
         except DomainError as error:
             return self._refuse(error)
         except DatabaseError:
@@ -69,3 +70,8 @@ class View:
         if error.status == 405:
             response.headers["Allow"] = ", ".join(sorted(self.methods))
         return response
+
+
+def _json(answer: dict[str, Any]) -> HttpResponse:
+    """By orjson, since answers may hold 50,000 runs or points, of which Django's encoder takes ten times as long."""
+    return HttpResponse(orjson.dumps(answer), content_type="application/json")

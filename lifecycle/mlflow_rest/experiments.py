@@ -6,6 +6,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from core.errors import AlreadyExists, Conflict, NotFound
+from core.lookups import one_or_none
 from core.milliseconds import milliseconds_of
 from core.models import User
 from core.translation import gettext as _
@@ -52,7 +53,7 @@ def find(actor: User, experiment_id: str, *statuses: str) -> Experiment:
     Raises NotFound, and InvalidParameter for what is no number.
     """
     check_id(experiment_id)
-    found = Experiment.objects.visible_to(actor).numbered(experiment_id.strip()).first()
+    found = one_or_none(Experiment.objects.visible_to(actor).numbered(experiment_id.strip()))
     if found is None and experiment_id.strip() == str(DEFAULT_EXPERIMENT):
         found = experiments.default_experiment()
     if found is None or statuses and found.status not in statuses:
@@ -83,7 +84,7 @@ def get(actor: User, *, experiment_id: str) -> dict[str, Any]:
 
 
 def get_by_name(actor: User, *, experiment_name: str) -> dict[str, Any]:
-    found = Experiment.objects.visible_to(actor).filter(name=experiment_name).first()
+    found = one_or_none(Experiment.objects.visible_to(actor).filter(name=experiment_name))
     if found is None and experiment_name == "Default":
         found = experiments.default_experiment()
     if found is None:

@@ -5,7 +5,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from django.db import connection
+from django.db.models import F, Model
+
 from core.milliseconds import milliseconds_of
+from lifecycle.lookups import Among, among
 from lifecycle.models import DatasetInput, Run, RunMetric, RunModel, RunParameter, RunTag
 from lifecycle.states import ModelRole, RunStatus
 
@@ -97,9 +101,22 @@ def _tags_of_columns(run: Run) -> list[dict[str, str]]:
     return [{"key": tag, "value": value} for tag, value in values.items() if value]
 
 
+def _rows(model: type[Model], columns: Sequence[str], runs: Sequence[int]) -> list[tuple[Any, ...]]:
+    """Columns of all that belongs to the runs, by a statement of our own: Django takes twice as long to write one and
+    to read what comes.
+    """
+    condition, keys = among(runs)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {', '.join(columns)} FROM {model._meta.db_table} WHERE run_id {condition}",  # noqa: S608
+            [keys],
+        )
+        return cursor.fetchall()
+
+
 def _pairs(model: type[RunParameter] | type[RunTag], runs: list[int]) -> Rows:
     found: Rows = defaultdict(list)
-    for run, name, value in model.objects.filter(run__in=runs).values_list("run_id", "name", "value"):
+    for run, name, value in _rows(model, ("run_id", "name", "value"), runs):
         found[run].append({"key": name, "value": value})
     return found
 
@@ -108,9 +125,9 @@ def _latest_metrics(runs: list[int]) -> Rows:
     """One value a name: of several data sets, which MLflow does not tell apart, the one logged last."""
     columns = ("run_id", "name", "value", "is_nan", "timestamp", "step")
     latest: dict[tuple[int, str], tuple[Any, ...]] = {}
-    for row in RunMetric.objects.filter(run__in=runs).values_list(*columns):
+    for row in _rows(RunMetric, columns, runs):
         before = latest.setdefault(row[:2], row)
-        if _recency(row) > _recency(before):
+        if before is not row and _recency(row) > _recency(before):
             latest[row[:2]] = row
     found: Rows = defaultdict(list)
     for run, *row in latest.values():
@@ -135,7 +152,7 @@ def metric(name: str, value: float, is_nan: bool, timestamp: int, step: int) -> 
 
 def _datasets(runs: list[int]) -> Rows:
     found: Rows = defaultdict(list)
-    for dataset in DatasetInput.objects.filter(run__in=runs):
+    for dataset in DatasetInput.objects.filter(Among(F("run"), runs)):
         found[dataset.run_id].append(
             {
                 "tags": [{"key": name, "value": value} for name, value in dataset.tags.items()],
@@ -150,7 +167,7 @@ def _models(runs: list[int]) -> tuple[Rows, Rows]:
     inputs: Rows = defaultdict(list)
     outputs: Rows = defaultdict(list)
     columns = ("run_id", "role", "logged_model__model_id", "step")
-    for run, role, model_id, step in RunModel.objects.filter(run__in=runs).values_list(*columns):
+    for run, role, model_id, step in RunModel.objects.filter(Among(F("run"), runs)).values_list(*columns):
         if role == ModelRole.INPUT:
             inputs[run].append({"model_id": model_id})
         else:

@@ -8,6 +8,7 @@ from django.db.models import Case, Exists, OuterRef, Q, Value, When
 from django.utils.translation import gettext_lazy as _
 
 from core.errors import NotFound
+from core.lookups import one_or_none
 from core.models import User
 from core.translation import gettext
 from lifecycle.models.artifacts import Artifact, FileOwner
@@ -30,7 +31,7 @@ class RegisteredModelQuerySet(models.QuerySet):
         """The model as it is now, which nobody else changes until the transaction ends. Raises NotFound once it is
         deleted.
         """
-        model = self.kept().select_for_update(no_key=True).filter(pk=pk).first()
+        model = one_or_none(self.kept().select_for_update(no_key=True).filter(pk=pk))
         if model is None:
             raise NotFound(gettext("The model was deleted meanwhile."))
         return model
@@ -89,7 +90,7 @@ class ModelVersionQuerySet(models.QuerySet):
         once it is deleted.
         """
         related = self.select_related("model", "run__created_by", "logged_model__created_by", "created_by")
-        version = related.kept().select_for_update(of=("self",)).filter(pk=pk).first()
+        version = one_or_none(related.kept().select_for_update(of=("self",)).filter(pk=pk))
         if version is None:
             raise NotFound(gettext("The model version was deleted meanwhile."))
         return version

@@ -3,6 +3,7 @@
 from django.db import transaction
 
 from core.errors import Invalid, NotFound
+from core.lookups import one_or_none
 from core.models import User
 from core.operations import audit
 from core.roles import Domain, Right, require
@@ -13,11 +14,8 @@ from lifecycle.names import check_alias
 
 def find_alias(model: RegisteredModel, alias: str) -> ModelAlias:
     """The alias of that name. Raises NotFound."""
-    found = (
-        model.aliases.select_related("model", "version").filter(alias=alias).first()
-        if "\x00" not in alias
-        else None
-    )
+    aliases = model.aliases.select_related("model", "version")
+    found = one_or_none(aliases.filter(alias=alias)) if "\x00" not in alias else None
     if found is None:
         raise NotFound(
             _("Model “%(model)s” has no alias “%(alias)s”.") % {"model": model.name, "alias": alias}
@@ -34,7 +32,7 @@ def set_alias(*, actor: User | None, model: RegisteredModel, alias: str, version
         raise Invalid(_("An alias points at a version of its own model."), fields={"version": str(version)})
     RegisteredModel.objects.locked(model.pk)
     version = ModelVersion.objects.locked(version.pk)
-    existing = model.aliases.select_related("version").filter(alias=alias).first()
+    existing = one_or_none(model.aliases.select_related("version").filter(alias=alias))
     before = existing.version.version if existing else None
     if before == version.version:
         return find_alias(model, alias)

@@ -10,6 +10,7 @@ from django.db.models import BooleanField, Case, Count, F, QuerySet, Sum, Value,
 from django.db.models.functions import Left, StrIndex, Substr
 
 from core.errors import Conflict, NotFound
+from core.lookups import one_or_none
 from core.translation import gettext as _
 from lifecycle.artifact_store import CHUNK_BYTES, artifact_store
 from lifecycle.artifact_store.paths import check_artifact_path, path_in
@@ -20,7 +21,7 @@ from lifecycle.operations.model_files import content_sha256
 
 def find_artifact(*, owner: FileOwner, path: str) -> Artifact:
     """The file of that path. Raises Invalid for a path no file can have, NotFound when there is none."""
-    artifact = owner.artifacts.filter(path=check_artifact_path(path)).first()
+    artifact = one_or_none(owner.artifacts.filter(path=check_artifact_path(path)))
     if artifact is None:
         raise NotFound(_("There is no file “%(path)s”.") % {"path": path})
     return artifact

@@ -4,6 +4,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from core.errors import Conflict, NotFound
+from core.lookups import one_or_none
 from core.models import User
 from core.names import check_visible
 from core.operations import audit
@@ -16,7 +17,7 @@ from lifecycle.states import ChecklistStatus
 
 def find_item(version: ModelVersion, item_id: int) -> ChecklistItem:
     """The item of that id on this version's checklist. Raises NotFound."""
-    item = version.checklist.filter(pk=item_id).first()
+    item = one_or_none(version.checklist.filter(pk=item_id))
     if item is None:
         raise NotFound(
             _("%(version)s has no checklist item %(item)s.") % {"version": version, "item": item_id}

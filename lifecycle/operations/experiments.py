@@ -11,6 +11,7 @@ from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from core.errors import AlreadyExists, Conflict, NotFound
+from core.lookups import one_or_none
 from core.models import User
 from core.operations import audit
 from core.roles import Domain, Right, require
@@ -34,9 +35,9 @@ def find_experiment(user: User, name_or_id: str) -> Experiment:
     A name that holds “/” cannot stand in one part of a path, even encoded, so such experiments answer by id.
     """
     visible = Experiment.objects.visible_to(user).select_related("owner")
-    found = visible.filter(name=name_or_id).first() if "\x00" not in name_or_id else None
+    found = one_or_none(visible.filter(name=name_or_id)) if "\x00" not in name_or_id else None
     if found is None:
-        found = visible.numbered(name_or_id).first()
+        found = one_or_none(visible.numbered(name_or_id))
     if found is None:
         raise NotFound(_("There is no experiment “%(name)s”.") % {"name": name_or_id})
     return found
@@ -94,7 +95,7 @@ def update_experiment(*, actor: User | None, experiment: Experiment, **changes: 
 
 def default_experiment() -> Experiment:
     """The experiment that MLflow's clients log to when they are told no other, made when it is first asked for."""
-    if found := Experiment.objects.filter(pk=DEFAULT_EXPERIMENT).first():
+    if found := one_or_none(Experiment.objects.filter(pk=DEFAULT_EXPERIMENT)):
         return found
     with transaction.atomic():
         taken = Experiment.objects.filter(name="Default").exists()

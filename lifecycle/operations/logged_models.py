@@ -7,6 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from core.errors import Conflict, Invalid, NotFound
+from core.lookups import one_or_none
 from core.models import User
 from core.operations import audit
 from core.roles import Domain, Right, require
@@ -31,7 +32,7 @@ def find_logged_model(user: User, model_id: str, *, deleted: bool = False) -> Lo
     models = LoggedModel.objects.visible_to(user).select_related("experiment", "source_run", "created_by")
     if not deleted:
         models = models.kept()
-    model = models.filter(model_id=model_id).first() if "\x00" not in model_id else None
+    model = one_or_none(models.filter(model_id=model_id)) if "\x00" not in model_id else None
     if model is None:
         raise _not_found(model_id)
     return model
@@ -155,7 +156,7 @@ def note_models(*, actor: User, run: Run, role: ModelRole, models: list[ModelUse
     require(actor, Right.AUTHOR, domain=Domain.LIFECYCLE)
     if len(models) > MAX_MODELS_A_REQUEST:
         raise Invalid(_("At most %(limit)s models a request.") % {"limit": MAX_MODELS_A_REQUEST})
-    Run.objects.locked(run.pk)
+    Run.objects.lock(run.pk)
     keys = keys_of({use["model_id"] for use in models})
     RunModel.objects.bulk_create(
         [

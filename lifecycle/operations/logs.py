@@ -34,7 +34,7 @@ def append_lines(*, actor: User | None, run: Run, lines: list[Line]) -> int | No
     require(actor, Right.AUTHOR, domain=Domain.LIFECYCLE)
     if len(lines) > MAX_LINES_A_REQUEST:
         raise TooLarge(_("At most %(limit)s lines a request.") % {"limit": MAX_LINES_A_REQUEST})
-    Run.objects.locked(run.pk)
+    Run.objects.lock(run.pk)
     now = timezone.now()
     RunLogLine.objects.bulk_create(
         RunLogLine(

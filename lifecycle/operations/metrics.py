@@ -67,7 +67,7 @@ def log_metrics(*, actor: User | None, run: Run, metrics: list[Point]) -> None:
     Raises what `write_points` raises. All points are kept, or none.
     """
     require(actor, Right.AUTHOR, domain=Domain.LIFECYCLE)
-    Run.objects.locked(run.pk)
+    Run.objects.lock(run.pk)
     write_points(run, metrics)
 
 
@@ -127,8 +127,9 @@ def _latest(rows: list[Row]) -> list[Row]:
     """Of each metric in the batch the value that is the latest; the first of those that are."""
     latest: dict[tuple[str, str], Row] = {}
     for row in rows:
-        key = row.name, row.dataset
-        latest[key] = max(latest.get(key, row), row, key=lambda each: each.recency)
+        before = latest.setdefault((row.name, row.dataset), row)
+        if before is not row and row.recency > before.recency:
+            latest[row.name, row.dataset] = row
     return list(latest.values())
 
 

@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from core.errors import AlreadyExists, Conflict, NotFound
+from core.lookups import one_or_none
 from core.models import User
 from core.operations import audit
 from core.roles import Domain, Right, require
@@ -21,7 +22,7 @@ from lifecycle.operations.version_removal import refuse_deletion
 def find_model(user: User, name: str) -> RegisteredModel:
     """The registered model of that name. Raises NotFound."""
     visible = RegisteredModel.objects.visible_to(user).kept()
-    found = visible.filter(name=name).first() if "\x00" not in name else None
+    found = one_or_none(visible.filter(name=name)) if "\x00" not in name else None
     if found is None:
         raise NotFound(_("There is no model “%(name)s”.") % {"name": name})
     return found

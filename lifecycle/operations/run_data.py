@@ -36,7 +36,7 @@ def log_to_run(
     Raises Conflict for a parameter that would change, and what `write_points` raises.
     """
     require(actor, Right.AUTHOR, domain=Domain.LIFECYCLE)
-    Run.objects.locked(run.pk)
+    Run.objects.lock(run.pk)
     write(run, parameters=parameters, metrics=metrics, tags=tags)
 
 
@@ -103,7 +103,7 @@ def append_to_tag(*, actor: User | None, run: Run, name: str, item: Any) -> None
     Raises Invalid when the tag holds something else, which is left as it is, and when the list would become too long.
     """
     require(actor, Right.AUTHOR, domain=Domain.LIFECYCLE)
-    Run.objects.locked(run.pk)
+    Run.objects.lock(run.pk)
     kept = run.tag_rows.filter(name=name).values_list("value", flat=True).first()
     told = json.dumps([*_listed(name, kept or "[]"), item])
     if len(told) > MAX_LIST:

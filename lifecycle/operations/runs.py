@@ -7,6 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from core.errors import Conflict, Invalid, NotFound
+from core.lookups import one_or_none
 from core.models import User
 from core.names import check_visible
 from core.operations import audit
@@ -24,10 +25,10 @@ NAMES = {"name", "dataset_name", "dataset_version"}
 
 def find_run(user: User, run_id: str, *, deleted: bool = False) -> Run:
     """The run of that id that `user` may see; a deleted one only when asked for. Raises NotFound."""
-    runs = Run.objects.visible_to(user).select_related("experiment", "created_by")
+    runs = Run.objects.visible_to(user)
     if not deleted:
         runs = runs.kept()
-    run = runs.filter(run_id=run_id).first() if "\x00" not in run_id else None
+    run = one_or_none(runs.filter(run_id=run_id)) if "\x00" not in run_id else None
     if run is None:
         raise NotFound(_("There is no run “%(run_id)s”.") % {"run_id": run_id})
     return run

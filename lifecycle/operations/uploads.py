@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import transaction
 
 from core.errors import Conflict, Invalid, NotFound, TooLarge
+from core.lookups import one_or_none
 from core.models import User
 from core.operations import audit
 from core.roles import Domain, Right, require
@@ -110,7 +111,7 @@ def _publish(
     if type(owner).objects.locked(owner.pk).deleted_at is not None:
         raise NotFound(_("%s was deleted meanwhile.") % owner)
     _refuse_clash(owner, path)
-    before = owner.artifacts.filter(path=path).first()
+    before = one_or_none(owner.artifacts.filter(path=path))
     changed = before is None or before.sha256 != content.sha256
     if before and not changed and artifact_store().exists(before.storage_key):
         # Sent again, as clients do that had no answer: whoever reads the file now is not disturbed.
