@@ -1,6 +1,9 @@
-"""What no name of anything may hold: characters that nobody sees, or that make a name read as another."""
+"""What things may be called, in every app. No name holds what nobody sees, or what makes it read as another."""
 
+import posixpath
+import re
 import unicodedata
+from functools import lru_cache
 
 from core.errors import Invalid
 from core.translation import gettext as _
@@ -12,6 +15,11 @@ UNSEEN = frozenset({"Cc", "Cs", "Zl", "Zp", "Cf"})
 JOINERS = frozenset("\u200c\u200d")
 # Letters, marks and symbols that are drawn as nothing, such as the Hangul fillers ("Default_Ignorable_Code_Point").
 DRAWN_AS_NOTHING = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+MAX_REGISTERED_NAME = 250
+MAX_KEY = 250
+KEY = re.compile(r"[/\w.\- :]+")
+ALIAS = re.compile(r"[\w\-]{1,255}")
+VERSION_LIKE = re.compile(r"[vV]\d+")
 # Who acts in the audit trail where nobody did.
 SYSTEM = "system"
 
@@ -34,6 +42,49 @@ def check_visible(name: str, *, field: str = "name") -> str:
     if problem := name_problem(name):
         raise Invalid(problem, fields={field: problem})
     return name
+
+
+def check_name(name: str, *, limit: int) -> str:
+    """Return `name` if it is one of at most `limit` characters that everybody who reads it sees. Raises Invalid."""
+    if not name.strip() or len(name) > limit:
+        raise Invalid(_("A name has 1 to %(limit)s characters.") % {"limit": limit})
+    return check_visible(name)
+
+
+def check_registered_name(name: str) -> str:
+    """Return the name of a registered model or of a prompt if it may be one; “/” and “:” part it from its version.
+    Raises Invalid.
+    """
+    if "/" in name or ":" in name or name in (".", ".."):
+        raise Invalid(_("Such a name holds neither “/” nor “:”, and is not “.” or “..”."))
+    return check_name(name, limit=MAX_REGISTERED_NAME)
+
+
+@lru_cache(maxsize=4096)  # a training logs the same names at each step
+def check_key(name: str) -> str:
+    """Return the name of a metric, parameter or tag of a run if it may be one. Raises Invalid.
+
+    As in MLflow: letters, digits and “_ - . : / space”, and as a path it means only itself (no “..”, no
+    “a//b”), because MLflow's clients keep metrics in files of that name.
+    """
+    if not name or len(name) > MAX_KEY:
+        raise Invalid(_("A name has 1 to %(limit)s characters.") % {"limit": MAX_KEY})
+    if not KEY.fullmatch(name):
+        raise Invalid(_("“%(name)s”: use letters, digits, spaces and _ - . : / only.") % {"name": name})
+    if name == "." or name.startswith(("..", "/")) or posixpath.normpath(name) != name:
+        raise Invalid(_("“%(name)s”: as a path this name would mean something else.") % {"name": name})
+    return name
+
+
+def check_alias(alias: str) -> str:
+    """Return the alias of a version if it may be one. Raises Invalid for what reads as a version, as
+    MLflow does.
+    """
+    if not ALIAS.fullmatch(alias):
+        raise Invalid(_("An alias has 1 to 255 letters, digits and _ -."))
+    if VERSION_LIKE.fullmatch(alias) or alias.lower() == "latest":
+        raise Invalid(_("“%(alias)s” cannot be an alias: it reads as a version.") % {"alias": alias})
+    return alias
 
 
 def account_name_problem(name: str) -> str | None:

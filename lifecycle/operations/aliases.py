@@ -5,11 +5,11 @@ from django.db import transaction
 from core.errors import Invalid, NotFound
 from core.lookups import one_or_none
 from core.models import User
+from core.names import check_alias
 from core.operations import audit
 from core.roles import Domain, Right, require
 from core.translation import gettext as _
 from lifecycle.models import ModelAlias, ModelVersion, RegisteredModel
-from lifecycle.names import check_alias
 
 
 def find_alias(model: RegisteredModel, alias: str) -> ModelAlias:

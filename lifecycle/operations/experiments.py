@@ -14,12 +14,12 @@ from core.errors import AlreadyExists, Conflict, NotFound
 from core.lookups import one_or_none
 from core.models import User
 from core.operations import audit
+from core.operations.changes import changed_pairs, differences
 from core.roles import Domain, Right, require
 from core.translation import gettext as _
 from lifecycle.models import Experiment, Run, RunMetric
 from lifecycle.models.experiments import DEFAULT_EXPERIMENT
 from lifecycle.names import check_experiment_name
-from lifecycle.operations.changes import changed_pairs, differences
 from lifecycle.states import ExperimentStatus
 
 # A metric with one of these words in its name is better when lower; every other is better when higher.

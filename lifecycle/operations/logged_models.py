@@ -10,11 +10,11 @@ from core.errors import Conflict, Invalid, NotFound
 from core.lookups import one_or_none
 from core.models import User
 from core.operations import audit
+from core.operations.changes import changed_pairs
 from core.roles import Domain, Right, require
 from core.translation import gettext as _
 from lifecycle.models import Experiment, LoggedModel, Run, RunModel
 from lifecycle.names import check_logged_model_name
-from lifecycle.operations.changes import changed_pairs
 from lifecycle.states import ExperimentStatus, LoggedModelStatus, ModelRole
 
 MAX_MODELS_A_REQUEST = 1000

@@ -12,13 +12,12 @@ from django.utils import timezone
 from core.errors import Invalid, TooLarge
 from core.milliseconds import milliseconds_of
 from core.models import User
-from core.names import check_visible
+from core.names import check_key, check_visible
 from core.roles import Domain, Right, require
 from core.translation import gettext as _
 from lifecycle.downsampling import downsample
 from lifecycle.models import LoggedModelMetric, MetricPoint, Run, RunMetric
 from lifecycle.models.runs import Measurement
-from lifecycle.names import check_key
 from lifecycle.operations.logged_models import keys_of
 
 MAX_POINTS_A_REQUEST = 1000

@@ -11,16 +11,17 @@ from django.utils import timezone
 
 from core.errors import Conflict, Invalid, NotFound
 from core.models import User
+from core.names import check_key, check_registered_name
 from core.operations import audit
+from core.operations.changes import changed_pairs, differences
 from core.roles import Domain, Right, require
 from core.translation import gettext as _
 from lifecycle.artifact_store.paths import check_artifact_path, holds
 from lifecycle.models import ChecklistItem, LoggedModel, ModelVersion, RegisteredModel, Run
 from lifecycle.models.artifacts import FileOwner
-from lifecycle.names import check_key, check_model_name, check_version_label
+from lifecycle.names import check_version_label
 from lifecycle.operations import approvals, checklist, registered_models, stages, version_metrics
 from lifecycle.operations.artifacts import model_files
-from lifecycle.operations.changes import changed_pairs, differences
 from lifecycle.operations.logged_models import find_logged_model
 from lifecycle.operations.model_files import Description, content_sha256, describe
 from lifecycle.operations.runs import find_run
@@ -85,7 +86,7 @@ def register_version(
     the files are not an MLflow model, Conflict when the label is taken.
     """
     require(actor, Right.AUTHOR, domain=Domain.LIFECYCLE)
-    check_model_name(model_name)
+    check_registered_name(model_name)
     check_version_label(version_label)
     for name in metrics or ():
         check_key(name)

@@ -7,10 +7,10 @@ from django.db import transaction
 
 from core.errors import Conflict, Invalid, NotFound
 from core.models import User
+from core.names import check_key
 from core.roles import Domain, Right, require
 from core.translation import gettext as _
 from lifecycle.models import Run, RunParameter, RunTag
-from lifecycle.names import check_key
 from lifecycle.operations.metrics import Point, write_points
 
 # A list in a tag is read and written whole each time, and with every search that finds its run.

@@ -11,11 +11,11 @@ from core.lookups import one_or_none
 from core.models import User
 from core.names import check_visible
 from core.operations import audit
+from core.operations.changes import differences
 from core.roles import Domain, Right, require
 from core.translation import gettext as _
 from lifecycle.models import Experiment, Run
 from lifecycle.models.runs import refuse_completion_before_start
-from lifecycle.operations.changes import differences
 from lifecycle.operations.metrics import Point
 from lifecycle.operations.run_data import Parameter, write
 from lifecycle.states import FINISHED_RUNS, ExperimentStatus, RunStatus

@@ -3,7 +3,8 @@
 import pytest
 
 from core.errors import Invalid
-from lifecycle.names import check_experiment_name, check_key, check_model_name
+from core.names import check_key, check_registered_name
+from lifecycle.names import check_experiment_name
 
 
 @pytest.mark.parametrize("name", ["churn", "team/churn", "v1.2:3", "한글 실험", "n" * 500, "..."])
@@ -19,13 +20,13 @@ def test_an_experiment_name_holds_no_control_characters_and_has_a_length(name):
 
 @pytest.mark.parametrize("name", ["churn", "v1.2", "한글 모델", "a@b", "n" * 250])
 def test_a_model_name_may_hold_dots_and_spaces(name):
-    assert check_model_name(name) == name
+    assert check_registered_name(name) == name
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "a:b", ".", "..", "n" * 251, "a\tb"])
 def test_a_model_name_holds_neither_slash_nor_colon(name):
     with pytest.raises(Invalid):
-        check_model_name(name)
+        check_registered_name(name)
 
 
 @pytest.mark.parametrize("name", ["auc", "val/auc", "a b", "top-5.acc:x", "정확도", "n" * 250])

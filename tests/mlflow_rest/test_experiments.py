@@ -2,9 +2,9 @@
 
 import pytest
 
+from core.operations import changes
 from core.operations.backups.tables import reset_sequences
 from lifecycle.models import Experiment
-from lifecycle.operations import changes
 from lifecycle.operations.experiments import default_experiment
 from tests.factories import make_client, make_experiment, make_run
 

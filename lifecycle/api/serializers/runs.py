@@ -11,10 +11,10 @@ from rest_framework import serializers
 from core.api.serializers import Number, StrictSerializer, Tags, Username
 from core.errors import Invalid
 from core.milliseconds import milliseconds_of
+from core.names import MAX_KEY, check_key
 from core.translation import gettext as _
 from lifecycle.api.base import Paged, Parameters
 from lifecycle.models import Artifact, MetricPoint, Run, RunLogLine, RunMetric, RunParameter
-from lifecycle.names import MAX_KEY, check_key
 from lifecycle.operations.metrics import LARGEST_INTEGER, SMALLEST_INTEGER
 from lifecycle.states import RunStatus
 

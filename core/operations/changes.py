@@ -6,8 +6,8 @@ from typing import Any
 from django.db.models import Model
 
 from core.errors import Invalid
+from core.names import check_key
 from core.translation import gettext as _
-from lifecycle.names import check_key
 
 # They lie in one column, which is read and written whole, and with every list that shows its row.
 MAX_PAIRS = 1_000_000
