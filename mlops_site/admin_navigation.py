@@ -37,6 +37,14 @@ JOBS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         ),
     ),
     (
+        "prompts",
+        (
+            ("prompts.prompt", "chat"),
+            ("prompts.promptversion", "history_edu"),
+            ("prompts.promptalias", "alternate_email"),
+        ),
+    ),
+    (
         "serve",
         (
             ("lifecycle.deployment", "rocket_launch"),
@@ -66,6 +74,7 @@ JOBS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("core.accesstoken", "key"),
             ("core.signinlink", "login"),
             ("core.idempotentrequest", "replay"),
+            ("core.registryname", "badge"),
         ),
     ),
 )
@@ -75,6 +84,7 @@ def _heading(job: str) -> str:
     return {
         "train": _("Training"),
         "review": _("Registry and review"),
+        "prompts": _("Prompts"),
         "serve": _("Serving"),
         "watch": _("Watching"),
         "access": _("Access and audit"),

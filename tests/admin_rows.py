@@ -13,7 +13,7 @@ from django.urls import reverse
 from core.models import User
 from tests.factories import make_user
 
-APPS = ("core", "serving", "lifecycle")
+APPS = ("core", "serving", "prompts", "lifecycle")
 ROLES = ("viewer", "scientist", "approver", "operator", "admin")
 FOR_ADMINS = {"core.user", "core.accesstoken", "core.signinlink", "core.idempotentrequest"}
 

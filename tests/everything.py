@@ -33,6 +33,7 @@ from lifecycle.models import (
     RunTag,
 )
 from lifecycle.operations.code_allowances import allow_code
+from prompts.models import PromptAlias, PromptVersion
 from serving.models import Endpoint, Replica, RequestLog, RequestSums, Target
 from tests.factories import (
     make_deployment,
@@ -41,6 +42,8 @@ from tests.factories import (
     make_logged_model,
     make_model,
     make_model_run,
+    make_prompt,
+    make_prompt_version,
     make_registered,
     make_run,
     make_token,
@@ -61,6 +64,7 @@ class Everything:
     logged_model: LoggedModel  # which the run wrote
     version: ModelVersion  # the first of its model, which waits for approval
     checked_item: ChecklistItem
+    prompt: PromptVersion  # the first of its prompt
     approved: ModelVersion  # the second, which served before the third
     deployment: Deployment  # of the third, in development
     deployment_in_production: Deployment
@@ -99,6 +103,7 @@ def make_everything(*, name: str = "diabetes", author: str = "mina") -> Everythi
         logged_model=_log_model(run),
         version=version,
         checked_item=version.checklist.first(),
+        prompt=_write_prompt(name, mina),
         approved=approved,
         deployment=deployment,
         deployment_in_production=in_production,
@@ -120,6 +125,15 @@ def make_everything(*, name: str = "diabetes", author: str = "mina") -> Everythi
     )
     audit.seal()
     return everything
+
+
+def _write_prompt(name: str, author: User) -> PromptVersion:
+    prompt = make_prompt(name=f"{name} prompt", actor=author, tags={"ㄱ": "multi\nline"})
+    version = make_prompt_version(
+        prompt=prompt, actor=author, content="Greet {{ name }}: 안녕하세요 \u2028😀"
+    )
+    PromptAlias.objects.create(prompt=prompt, alias="champion", version=version)
+    return version
 
 
 def put_behind_an_endpoint(deployment: Deployment, **fields: Any) -> None:

@@ -11,11 +11,16 @@ from rest_framework.test import APIClient
 
 from core.models import AccessToken, User
 from core.models.access import digest, new_secret
+from core.models.registry_names import RegistryKind
+from core.operations import registry_names
 from lifecycle.endpoint_config import build
 from lifecycle.models import Artifact, Deployment, Experiment, LoggedModel, ModelVersion, RegisteredModel, Run
 from lifecycle.models.artifacts import FileOwner
 from lifecycle.operations.registry import register_version
 from lifecycle.operations.uploads import upload
+from prompts.models import Prompt, PromptVersion
+from prompts.operations.prompts import create_prompt
+from prompts.operations.versions import create_version as create_prompt_version
 
 numbers = count(1)
 
@@ -63,7 +68,22 @@ def make_run(**fields: Any) -> Run:
 def make_model(**fields: Any) -> RegisteredModel:
     fields.setdefault("name", f"model-{next(numbers)}")
     fields.setdefault("created_by", make_user("scientist"))
+    if not fields.get("deleted_at"):
+        registry_names.take(fields["name"], RegistryKind.MODEL)
     return RegisteredModel.objects.create(**fields)
+
+
+def make_prompt(**fields: Any) -> Prompt:
+    fields.setdefault("name", f"prompt-{next(numbers)}")
+    return create_prompt(actor=fields.pop("actor", None) or make_user("scientist"), **fields)
+
+
+def make_prompt_version(**fields: Any) -> PromptVersion:
+    """The next version of a prompt, which is a new one unless it is given."""
+    actor = fields.pop("actor", None) or make_user("scientist")
+    prompt = fields.pop("prompt", None) or make_prompt(actor=actor)
+    fields.setdefault("content", "Greet {{name}}.")
+    return create_prompt_version(actor=actor, prompt=prompt, **fields)
 
 
 def make_version(*, approved: bool = False, **fields: Any) -> ModelVersion:

@@ -6,7 +6,8 @@ from django.utils.translation import gettext_lazy as _
 from core.admin import filters
 from core.admin.base import PlatformAdmin
 from core.admin.columns import person
-from core.models import Heartbeat, IdempotentRequest
+from core.models import Heartbeat, IdempotentRequest, RegistryName
+from core.models.registry_names import RegistryKind
 from core.roles import Right
 
 
@@ -33,3 +34,11 @@ class IdempotentRequestAdmin(PlatformAdmin):
         filters.dates("created_at", _("Created")),
     )
     facts = list_display
+
+
+@admin.register(RegistryName)
+class RegistryNameAdmin(PlatformAdmin):
+    list_display = facts = ("name", "kind")
+    search_fields = ("name",)
+    search_help_text = _("Name")
+    list_filter = (filters.choices("kind", _("Kind"), RegistryKind.choices),)

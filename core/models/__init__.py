@@ -3,6 +3,7 @@ from core.models.alerts import Alert
 from core.models.audit import AuditChain, AuditEvent
 from core.models.heartbeats import Heartbeat
 from core.models.idempotency import IdempotentRequest
+from core.models.registry_names import RegistryName
 
 __all__ = [
     "AccessToken",
@@ -11,6 +12,7 @@ __all__ = [
     "AuditEvent",
     "Heartbeat",
     "IdempotentRequest",
+    "RegistryName",
     "SignInLink",
     "User",
 ]

@@ -33,6 +33,8 @@ class Call:
     answer: Callable[..., dict[str, Any] | HttpResponseBase]
     fields: messages.Fields = field(default_factory=dict)
     takes_request: bool = False
+    # What it is about decides the domain in which the actor must be allowed to read: `answer` asks for the right.
+    asks_for_right: bool = False
 
 
 class View:
@@ -57,10 +59,11 @@ class View:
     def _answer(
         self, request: HttpRequest, actor: User, place: dict[str, str]
     ) -> dict[str, Any] | HttpResponseBase:
-        require(actor, Right.READ, domain=Domain.LIFECYCLE)
         call = self.calls.get(request.method or "")
         if call is None:
             raise MethodNotAllowed(_("Use %(methods)s here.") % {"methods": " / ".join(sorted(self.methods))})
+        if not call.asks_for_right:
+            require(actor, Right.READ, domain=Domain.LIFECYCLE)
         if call.takes_request:
             return call.answer(actor, request, **place)
         return call.answer(actor, **place, **messages.read(request, call.fields))

@@ -7,11 +7,13 @@ from django.db import transaction
 
 from core.errors import Conflict
 from core.models import User
+from core.names import check_key
 from core.translation import gettext as _
-from lifecycle.mlflow_rest import model_sources, registry_messages
+from lifecycle.mlflow_rest import model_sources, prompts, registry_messages
 from lifecycle.mlflow_rest.calls import Call
 from lifecycle.mlflow_rest.errors import InvalidParameter, NotApproved
 from lifecycle.mlflow_rest.messages import TAGS, flag, optional, required, text
+from lifecycle.mlflow_rest.prompts import either
 from lifecycle.mlflow_rest.registry_lookups import (
     checked_description,
     checked_tags,
@@ -22,7 +24,6 @@ from lifecycle.mlflow_rest.registry_lookups import (
 from lifecycle.mlflow_rest.registry_messages import version_message
 from lifecycle.mlflow_rest.runs import checked_length
 from lifecycle.models import LoggedModel, ModelVersion
-from lifecycle.names import check_key
 from lifecycle.operations import logged_models, registry, stages, version_removal
 from lifecycle.states import Stage
 
@@ -48,12 +49,19 @@ def create(
     description: str,
     model_id: str | None,
 ) -> dict[str, Any]:
+    wanted = checked_tags(tags)
+    is_prompt = prompts.are_of_prompt(wanted)
+    prompts.require_reading(actor, is_prompt=is_prompt)
+    if is_prompt:
+        return prompts.create_version(actor, name=name, source=source, description=description, tags=wanted)
+    if prompts.is_named(name):
+        raise InvalidParameter(_("“%(name)s” is a prompt, and has no versions of a model.") % {"name": name})
     find_model(actor, name)
     version = registry.register_version(
         actor=actor,
         model_name=name,
         description=checked_description(description),
-        tags=checked_tags(tags),
+        tags=wanted,
         run_link=checked_length("run_link", run_link, MAX_LINK),
         **model_sources.found(actor, source, run_id, model_id),
     )
@@ -107,6 +115,7 @@ def transition_stage(
 
 def set_tag(actor: User, *, name: str, version: str, key: str, value: str) -> dict[str, Any]:
     tags = checked_tags([{"key": key, "value": value}])
+    prompts.refuse_to_become_one(tags)
     registry.change_tags(actor=actor, version=find_version(actor, name, version), tags=tags)
     return {}
 
@@ -134,20 +143,30 @@ CALLS = {
                 "description": optional(text),
                 "model_id": optional(text, None),
             },
+            asks_for_right=True,
         )
     },
-    "model-versions/get": {"GET": Call(get, BY_NUMBER)},
-    "model-versions/update": {"PATCH": Call(update, BY_NUMBER | {"description": optional(text, None)})},
-    "model-versions/delete": {"DELETE": Call(delete, BY_NUMBER)},
+    "model-versions/get": {"GET": either(get, prompts.get_version, BY_NUMBER)},
+    "model-versions/update": {
+        "PATCH": either(update, prompts.update_version, BY_NUMBER | {"description": optional(text, None)})
+    },
+    "model-versions/delete": {"DELETE": either(delete, prompts.delete_version, BY_NUMBER)},
     "model-versions/transition-stage": {
-        "POST": Call(
+        "POST": either(
             transition_stage,
+            prompts.transition_stage,
             BY_NUMBER | {"stage": required(text), "archive_existing_versions": optional(flag, False)},
         )
     },
     "model-versions/set-tag": {
-        "POST": Call(set_tag, BY_NUMBER | {"key": required(text), "value": optional(text)})
+        "POST": either(
+            set_tag,
+            prompts.set_version_tag,
+            BY_NUMBER | {"key": required(text), "value": optional(text)},
+        )
     },
-    "model-versions/delete-tag": {"DELETE": Call(delete_tag, BY_NUMBER | {"key": required(text)})},
-    "model-versions/get-download-uri": {"GET": Call(get_download_uri, BY_NUMBER)},
+    "model-versions/delete-tag": {
+        "DELETE": either(delete_tag, prompts.delete_version_tag, BY_NUMBER | {"key": required(text)})
+    },
+    "model-versions/get-download-uri": {"GET": either(get_download_uri, prompts.get_download_uri, BY_NUMBER)},
 }

@@ -5,11 +5,13 @@ from typing import Any
 
 from core.errors import NotFound
 from core.models import User
+from core.names import check_key
 from core.translation import gettext as _
-from lifecycle.mlflow_rest import registry_messages
+from lifecycle.mlflow_rest import prompts, registry_messages
 from lifecycle.mlflow_rest.calls import Call
-from lifecycle.mlflow_rest.errors import InvalidParameter, NotImplementedHere
+from lifecycle.mlflow_rest.errors import InvalidParameter
 from lifecycle.mlflow_rest.messages import TAGS, optional, repeated, required, text
+from lifecycle.mlflow_rest.prompts import either
 from lifecycle.mlflow_rest.registry_lookups import (
     checked_description,
     checked_tags,
@@ -19,10 +21,7 @@ from lifecycle.mlflow_rest.registry_lookups import (
 )
 from lifecycle.mlflow_rest.registry_messages import version_message
 from lifecycle.models import RegisteredModel
-from lifecycle.names import check_key
 from lifecycle.operations import aliases, registered_models, registry
-
-PROMPT_TAG = "mlflow.prompt.is_prompt"
 
 
 def _told(model: RegisteredModel) -> dict[str, Any]:
@@ -31,8 +30,10 @@ def _told(model: RegisteredModel) -> dict[str, Any]:
 
 def create(actor: User, *, name: str, description: str, tags: list[dict[str, str]]) -> dict[str, Any]:
     wanted = checked_tags(tags)
-    if wanted.get(PROMPT_TAG, "").lower() == "true":
-        raise NotImplementedHere(_("Prompts are not kept here yet."))
+    is_prompt = prompts.are_of_prompt(wanted)
+    prompts.require_reading(actor, is_prompt=is_prompt)
+    if is_prompt:
+        return prompts.create(actor, name=name, description=description, tags=wanted)
     model = registered_models.create_model(
         actor=actor, name=name, description=checked_description(description), tags=wanted
     )
@@ -61,6 +62,7 @@ def delete(actor: User, *, name: str) -> dict[str, Any]:
 
 def set_tag(actor: User, *, name: str, key: str, value: str) -> dict[str, Any]:
     tags = checked_tags([{"key": key, "value": value}])
+    prompts.refuse_to_become_one(tags)
     registered_models.change_tags(actor=actor, model=find_model(actor, name), tags=tags)
     return {}
 
@@ -106,23 +108,29 @@ def get_by_alias(actor: User, *, name: str, alias: str) -> dict[str, Any]:
 
 BY_NAME = {"name": required(text)}
 BY_ALIAS = BY_NAME | {"alias": required(text)}
-LATEST = Call(get_latest_versions, BY_NAME | {"stages": repeated(text)})
+LATEST = either(get_latest_versions, prompts.get_latest_versions, BY_NAME | {"stages": repeated(text)})
 CALLS = {
     "registered-models/create": {
-        "POST": Call(create, BY_NAME | {"description": optional(text), "tags": TAGS})
+        "POST": Call(create, BY_NAME | {"description": optional(text), "tags": TAGS}, asks_for_right=True)
     },
-    "registered-models/get": {"GET": Call(get, BY_NAME)},
-    "registered-models/update": {"PATCH": Call(update, BY_NAME | {"description": optional(text)})},
-    "registered-models/rename": {"POST": Call(rename, BY_NAME | {"new_name": required(text)})},
-    "registered-models/delete": {"DELETE": Call(delete, BY_NAME)},
+    "registered-models/get": {"GET": either(get, prompts.get, BY_NAME)},
+    "registered-models/update": {
+        "PATCH": either(update, prompts.update, BY_NAME | {"description": optional(text)})
+    },
+    "registered-models/rename": {
+        "POST": either(rename, prompts.rename, BY_NAME | {"new_name": required(text)})
+    },
+    "registered-models/delete": {"DELETE": either(delete, prompts.delete, BY_NAME)},
     "registered-models/set-tag": {
-        "POST": Call(set_tag, BY_NAME | {"key": required(text), "value": optional(text)})
+        "POST": either(set_tag, prompts.set_tag, BY_NAME | {"key": required(text), "value": optional(text)})
     },
-    "registered-models/delete-tag": {"DELETE": Call(delete_tag, BY_NAME | {"key": required(text)})},
+    "registered-models/delete-tag": {
+        "DELETE": either(delete_tag, prompts.delete_tag, BY_NAME | {"key": required(text)})
+    },
     "registered-models/get-latest-versions": {"GET": LATEST, "POST": LATEST},
     "registered-models/alias": {
-        "GET": Call(get_by_alias, BY_ALIAS),
-        "POST": Call(set_alias, BY_ALIAS | {"version": required(text)}),
-        "DELETE": Call(delete_alias, BY_ALIAS),
+        "GET": either(get_by_alias, prompts.get_by_alias, BY_ALIAS),
+        "POST": either(set_alias, prompts.set_alias, BY_ALIAS | {"version": required(text)}),
+        "DELETE": either(delete_alias, prompts.delete_alias, BY_ALIAS),
     },
 }

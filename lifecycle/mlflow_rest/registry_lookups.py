@@ -3,13 +3,13 @@
 import re
 
 from core.models import User
+from core.names import check_registered_name
+from core.operations.changes import changed_pairs
 from core.translation import gettext as _
 from lifecycle.mlflow_rest.errors import InvalidParameter
 from lifecycle.mlflow_rest.registry_messages import STAGES
 from lifecycle.models import ModelVersion, RegisteredModel
-from lifecycle.names import check_model_name
 from lifecycle.operations import registered_models, registry
-from lifecycle.operations.changes import changed_pairs
 from lifecycle.states import Stage
 
 MAX_TAG_VALUE = 100_000  # as in mlflow.utils.validation
@@ -19,16 +19,21 @@ NUMBER = re.compile(r"\s*([+-]?\d{1,9})\s*")
 
 def find_model(actor: User, name: str) -> RegisteredModel:
     """The model of that name. Raises Invalid for what is no model's name, and NotFound."""
-    return registered_models.find_model(actor, check_model_name(name))
+    return registered_models.find_model(actor, check_registered_name(name))
 
 
 def find_version(actor: User, name: str, version: str) -> ModelVersion:
     """The version of that number. Raises InvalidParameter for what is no number, and NotFound."""
-    check_model_name(name)
+    check_registered_name(name)
+    return registry.find_version(actor, name, str(version_number(version)))
+
+
+def version_number(version: str) -> int:
+    """The number that `version` says; the first is 1, and 0 is none. Raises InvalidParameter for what is no number."""
     number = NUMBER.fullmatch(version)
     if number is None:
         raise InvalidParameter(_("“%(version)s” is no number of a version.") % {"version": version})
-    return registry.find_version(actor, name, str(max(int(number[1]), 0)))  # the first is 1
+    return max(int(number[1]), 0)
 
 
 def stage_named(name: str) -> Stage:

@@ -12,6 +12,7 @@ from lifecycle.artifact_store.paths import inside
 from lifecycle.mlflow_rest import logged_model_messages, run_messages
 from lifecycle.models import ModelAlias, ModelVersion, RegisteredModel, Run
 from lifecycle.states import Stage
+from prompts.models import Prompt, PromptVersion
 
 STAGES = {
     "None": Stage.EXPERIMENTAL,
@@ -32,7 +33,10 @@ def shown_models(models: Sequence[RegisteredModel]) -> list[dict[str, Any]]:
     rows = ModelAlias.objects.filter(model__in=keys).order_by("alias")
     for model_id, alias, version in rows.values_list("model", "alias", "version__version"):
         aliases[model_id].append({"alias": alias, "version": str(version)})
-    return [_model(model, latest[model.pk], aliases[model.pk]) for model in models]
+    return [
+        named(model, tags=model.tags, aliases=aliases[model.pk], latest=version_messages(latest[model.pk]))
+        for model in models
+    ]
 
 
 def latest_versions(models: Iterable[int]) -> QuerySet[ModelVersion]:
@@ -47,43 +51,60 @@ def with_origin(versions: QuerySet[ModelVersion]) -> QuerySet[ModelVersion]:
     return versions.select_related("model", "run", "logged_model")
 
 
-def _model(
-    model: RegisteredModel, latest: list[ModelVersion], aliases: list[dict[str, str]]
+def named(
+    row: RegisteredModel | Prompt,
+    *,
+    tags: dict[str, str],
+    aliases: list[dict[str, str]],
+    latest: list[dict[str, Any]],
 ) -> dict[str, Any]:
+    """What has a name in the registry as MLflow's `RegisteredModel` message."""
     told = {
-        "name": model.name,
-        "creation_timestamp": milliseconds_of(model.created_at),
-        "last_updated_timestamp": milliseconds_of(model.updated_at),
+        "name": row.name,
+        "creation_timestamp": milliseconds_of(row.created_at),
+        "last_updated_timestamp": milliseconds_of(row.updated_at),
     }
-    if model.description:
-        told["description"] = model.description
-    lists = {
-        "latest_versions": [version_message(version, with_aliases=False) for version in latest],
-        "tags": _pairs(model.tags),
-        "aliases": aliases,
-    }
-    return told | {name: rows for name, rows in lists.items() if rows}
+    if row.description:
+        told["description"] = row.description
+    return told | _given(latest_versions=latest, tags=_pairs(tags), aliases=aliases)
 
 
-def version_message(version: ModelVersion, *, with_aliases: bool = True) -> dict[str, Any]:
-    """The version as MLflow's `ModelVersion` message. Its files are all there: clients need not wait for it."""
+def version_message(version: ModelVersion) -> dict[str, Any]:
+    """The version as MLflow's `ModelVersion` message, with its aliases."""
+    return _version(version) | _given(aliases=sorted(alias.alias for alias in version.aliases.all()))
+
+
+def version_messages(versions: Iterable[ModelVersion]) -> list[dict[str, Any]]:
+    """As searches tell versions: without their aliases."""
+    return [_version(version) for version in versions]
+
+
+def _version(version: ModelVersion) -> dict[str, Any]:
     told = {
-        "name": version.model.name,
-        "version": str(version.version),
-        "creation_timestamp": milliseconds_of(version.created_at),
-        "last_updated_timestamp": milliseconds_of(version.updated_at),
         "current_stage": STAGE_NAMES[Stage(version.stage)],
-        "description": version.description,
         "source": version.mlflow_source or source_of(version),
         "run_id": version.run.run_id if version.run else "",
         "run_link": version.run_link,
+    }
+    return numbered(version, version.model.name, tags=version.tags) | told
+
+
+def numbered(version: ModelVersion | PromptVersion, name: str, *, tags: dict[str, str]) -> dict[str, Any]:
+    """What versions of models and of prompts have in common. All of it is there: clients need not wait for it."""
+    told = {
+        "name": name,
+        "version": str(version.version),
+        "creation_timestamp": milliseconds_of(version.created_at),
+        "last_updated_timestamp": milliseconds_of(version.updated_at),
+        "description": version.description,
         "status": "READY",
     }
-    lists = {
-        "tags": _pairs(version.tags),
-        "aliases": sorted(alias.alias for alias in version.aliases.all()) if with_aliases else [],
-    }
-    return told | {name: rows for name, rows in lists.items() if rows}
+    return told | _given(tags=_pairs(tags))
+
+
+def _given(**lists: list[Any]) -> dict[str, list[Any]]:
+    """Those that are not empty: MLflow leaves the others out."""
+    return {name: rows for name, rows in lists.items() if rows}
 
 
 def _pairs(named: dict[str, str]) -> list[dict[str, str]]:

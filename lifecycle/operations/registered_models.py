@@ -2,20 +2,21 @@
 
 from collections.abc import Collection
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from core.errors import AlreadyExists, Conflict, NotFound
+from core.errors import Conflict, NotFound
 from core.lookups import one_or_none
 from core.models import User
-from core.operations import audit
+from core.models.registry_names import RegistryKind
+from core.names import check_registered_name
+from core.operations import audit, registry_names
+from core.operations.changes import changed_pairs
 from core.roles import Domain, Right, require
 from core.translation import gettext as _
 from lifecycle.models import Deployment, ModelAlias, ModelVersion, RegisteredModel
-from lifecycle.names import check_model_name
 from lifecycle.operations.approvals import resolve_void_approvals
-from lifecycle.operations.changes import changed_pairs
 from lifecycle.operations.version_removal import refuse_deletion
 
 
@@ -32,11 +33,11 @@ def find_model(user: User, name: str) -> RegisteredModel:
 def create_model(
     *, actor: User, name: str, description: str = "", tags: dict[str, str] | None = None
 ) -> RegisteredModel:
-    """Make a registered model without versions. Raises AlreadyExists when the name is taken."""
+    """Make a registered model without versions. Raises AlreadyExists when a model or a prompt has the name."""
     require(actor, Right.AUTHOR, domain=Domain.LIFECYCLE)
     model, created = _find_or_make(actor, name, description=description, tags=tags or {})
     if not created:
-        raise _taken(name)
+        raise registry_names.taken(name)
     return model
 
 
@@ -46,17 +47,14 @@ def ensure(actor: User, name: str) -> RegisteredModel:
 
 
 def _find_or_make(actor: User, name: str, **fields: object) -> tuple[RegisteredModel, bool]:
-    check_model_name(name)
+    check_registered_name(name)
     model, created = RegisteredModel.objects.kept().get_or_create(
         name=name, defaults={"created_by": actor, **fields}
     )
     if created:
+        registry_names.take(name, RegistryKind.MODEL)
         audit.record(actor=actor, action="registered_model.create", target=model, domain=Domain.LIFECYCLE)
     return model, created
-
-
-def _taken(name: str) -> AlreadyExists:
-    return AlreadyExists(_("There is a model “%(name)s” already.") % {"name": name})
 
 
 @transaction.atomic
@@ -73,16 +71,13 @@ def rename_model(*, actor: User, model: RegisteredModel, name: str) -> Registere
     endpoint and the records of its predictions bear its name.
     """
     require(actor, Right.AUTHOR, domain=Domain.LIFECYCLE)
-    check_model_name(name)
+    check_registered_name(name)
     model = RegisteredModel.objects.locked(model.pk)
     list(_locked_versions(model))  # a deployment locks its version: none is on its way now
     if name != model.name and Deployment.objects.filter(model=model).exists():
         raise Conflict(_("“%(name)s” was deployed, and keeps the name.") % {"name": model.name})
-    try:
-        with transaction.atomic():
-            return _change(actor, model, "registered_model.rename", "name", name)
-    except IntegrityError as error:
-        raise _taken(name) from error
+    registry_names.change(model.name, name)
+    return _change(actor, model, "registered_model.rename", "name", name)
 
 
 def _locked_versions(model: RegisteredModel) -> QuerySet[ModelVersion]:
@@ -132,6 +127,7 @@ def delete_model(*, actor: User, model: RegisteredModel) -> None:
     resolve_void_approvals(versions)
     ModelAlias.objects.filter(model=model).delete()
     RegisteredModel.objects.filter(pk=model.pk).update(deleted_at=now, updated_at=now)
+    registry_names.free(model.name)
     audit.record(
         actor=actor,
         action="registered_model.delete",

@@ -24,7 +24,7 @@ from tests.factories import make_client, make_user
 
 pytestmark = pytest.mark.django_db
 API = [*rules.API, *MLFLOW]
-OURS = ("core", "serving", "lifecycle")
+OURS = ("core", "serving", "prompts", "lifecycle")
 NOTED_BY_SIGNING_IN = {"last_used_at", "last_login"}
 
 

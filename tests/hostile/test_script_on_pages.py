@@ -52,7 +52,7 @@ NOT_TEXT = {
     "alias",
 }
 QUERIES = ("?tab=logs", "?tab=health", "?tab=replicas", "?tab=call", f"?search={quote(ATTRIBUTE)}")
-OWN_APPS = ("core", "serving", "lifecycle")
+OWN_APPS = ("core", "serving", "prompts", "lifecycle")
 # These answer only to POST, or with an error where nothing runs beside the test.
 ANSWERS_NO_GET = {
     "readyz",

@@ -6,8 +6,9 @@ import pytest
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from core.models import RegistryName
 from lifecycle.models import MetricPoint, RunMetric
-from tests.factories import make_run
+from tests.factories import make_model, make_run
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -44,3 +45,14 @@ def test_times_of_metrics_become_milliseconds_and_repeated_points_one(migrate):
     assert RunMetric.objects.get().timestamp == MILLISECONDS
     kept = MetricPoint.objects.order_by("timestamp").values_list("timestamp", flat=True)
     assert list(kept) == [MILLISECONDS, MILLISECONDS + 1, MILLISECONDS + 876]
+
+
+def test_models_that_were_there_before_prompts_keep_their_names_for_themselves(migrate):
+    make_model(name="wine")
+    make_model(name="gone", deleted_at=AT)
+    migrate("0008_let_models_be_deleted")
+    assert not RegistryName.objects.exists()
+
+    migrate("0009_name_models_in_the_registry")
+
+    assert list(RegistryName.objects.values_list("name", "kind")) == [("wine", "model")]

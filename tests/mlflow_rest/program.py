@@ -10,6 +10,7 @@ from pathlib import Path
 
 import mlflow
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -125,7 +126,9 @@ def refusal(call) -> str:
     try:
         call()
     except Exception as error:  # whatever the client makes of it
-        return f"{type(error).__name__} {getattr(error, 'error_code', '')}".strip()
+        # Where the server's words speak of a model the client may put in others, and raise its errors' plain kind.
+        kind = MlflowException if isinstance(error, MlflowException) else type(error)
+        return f"{kind.__name__} {getattr(error, 'error_code', '')}".strip()
     return "none"
 
 

@@ -63,7 +63,8 @@ class Registry(Models):
                 if len(found) >= 32:
                     value = value.replace(found, told)
         told = super()._told(value, name)
-        return sorted(told, key=json.dumps) if name == "latest_versions" else told
+        is_list = name == "latest_versions" and isinstance(told, list)
+        return sorted(told, key=json.dumps) if is_list else told
 
 
 def registry(server: Registry) -> None:

@@ -7,8 +7,8 @@ from django.test import Client
 from django.utils import timezone
 
 from core.models import Alert, AuditEvent
+from core.operations import changes
 from lifecycle.models import LoggedModel, ModelAlias, ModelVersion, RegisteredModel
-from lifecycle.operations import changes
 from tests.factories import (
     make_client,
     make_deployment,
@@ -366,15 +366,6 @@ def test_who_may_not_write_hears_so_where_nothing_is_to_be_done(version):
     LoggedModel.objects.update(deleted_at=timezone.now())
     assert ask(viewer, "DELETE", "registered-models/alias", name="wine", alias="nothing").status_code == 403
     assert ask(viewer, "DELETE", f"logged-models/{model.model_id}").status_code == 403
-
-
-def test_prompts_are_said_to_be_missing(client):
-    tags = [{"key": "mlflow.prompt.is_prompt", "value": "true"}]
-    response = ask(client, "POST", "registered-models/create", name="greeting", tags=tags)
-    assert refusal(response) == (501, "NOT_IMPLEMENTED")
-    asked = {"filter": "tags.`mlflow.prompt.is_prompt` = 'true'"}
-    make_model(name="wine")
-    assert done(client, "GET", "registered-models/search", **asked) == {}
 
 
 def test_searches_take_as_many_queries_for_many_as_for_few(client, django_assert_max_num_queries):
