@@ -129,8 +129,8 @@ def delete_version(*, actor: User, version: PromptVersion) -> None:
 @transaction.atomic
 def set_alias(*, actor: User, version: PromptVersion, alias: str) -> None:
     """Point `alias` at `version`, wherever it pointed before. Raises Invalid for what cannot be an alias."""
-    check_alias(alias)
     version = _locked(actor, version)
+    check_alias(alias)
     existing = one_or_none(version.prompt.aliases.select_related("version").filter(alias=alias))
     before = existing.version.version if existing else None
     if before == version.version:
