@@ -62,7 +62,7 @@ def check_registered_name(name: str) -> str:
 
 @lru_cache(maxsize=4096)  # a training logs the same names at each step
 def check_key(name: str) -> str:
-    """Return the name of a metric, parameter or tag of a run if it may be one. Raises Invalid.
+    """Return the name of a metric, a parameter or a tag if it may be one. Raises Invalid.
 
     As in MLflow: letters, digits and “_ - . : / space”, and as a path it means only itself (no “..”, no
     “a//b”), because MLflow's clients keep metrics in files of that name.
@@ -76,12 +76,17 @@ def check_key(name: str) -> str:
     return name
 
 
+def check_alias_word(alias: str) -> None:
+    """Raise Invalid for what no alias is written as; it may still be a word that is none, such as “latest”."""
+    if not ALIAS.fullmatch(alias):
+        raise Invalid(_("An alias has 1 to 255 letters, digits and _ -."))
+
+
 def check_alias(alias: str) -> str:
     """Return the alias of a version if it may be one. Raises Invalid for what reads as a version, as
     MLflow does.
     """
-    if not ALIAS.fullmatch(alias):
-        raise Invalid(_("An alias has 1 to 255 letters, digits and _ -."))
+    check_alias_word(alias)
     if VERSION_LIKE.fullmatch(alias) or alias.lower() == "latest":
         raise Invalid(_("“%(alias)s” cannot be an alias: it reads as a version.") % {"alias": alias})
     return alias

@@ -102,7 +102,7 @@ def storable(kept: Any) -> Any:
     surrogate pairs.
     """
     if isinstance(kept, dict):
-        return {name: storable(value) for name, value in kept.items()}
+        return {storable(name): storable(value) for name, value in kept.items()}
     if isinstance(kept, list):
         return [storable(value) for value in kept]
     if isinstance(kept, str):

@@ -10,7 +10,7 @@ class RegistryKind(models.TextChoices):
 
 
 class RegistryName(models.Model):
-    """Who has a name. MLflow's clients ask for models and for prompts by the same addresses, so that of both only one
+    """What has a name. MLflow's clients ask for models and for prompts by the same addresses, so that of both only one
     may be called so.
     """
 

@@ -44,7 +44,7 @@ def record(
         object_type=target._meta.model_name or "",
         object_id=str(target.pk),
         object_name=storable(in_english(str(target)))[:300],
-        changes=changes or {},
+        changes=storable(changes or {}),
         reason=storable(in_english(reason)),
         via=context.via,
         request_id=context.request_id,

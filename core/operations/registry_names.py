@@ -25,10 +25,17 @@ def take(name: str, kind: RegistryKind) -> None:
 
 
 def change(name: str, new_name: str) -> None:
-    """Raises AlreadyExists when something has the new name."""
+    """Raises AlreadyExists when something has the new name, RegistryName.DoesNotExist when nothing has the old one."""
+    # Both, in one order: two that change their names for each other's would wait for each other.
+    rows = RegistryName.objects.filter(name__in=[name, new_name]).order_by("name").select_for_update()
+    held = {row.name: row for row in rows}
+    if name != new_name and new_name in held:
+        raise taken(new_name)
+    row = held.get(name) or RegistryName.objects.get(name=name)
+    row.name = new_name
     try:
         with transaction.atomic():
-            RegistryName.objects.filter(name=name).update(name=new_name)
+            row.save(update_fields=["name"])
     except IntegrityError as error:
         raise taken(new_name) from error
 

@@ -5,16 +5,35 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.forms.fields import InvalidJSONInput
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from core.admin.forms import ByName, choice, long_text, short_text
 from core.models import User
+from core.sentences import storable
 from lifecycle.models import CodeAllowance, Experiment, ModelVersion, RegisteredModel
 from lifecycle.states import ChecklistStatus, Environment, Stage
 
 
-class TagsField(forms.JSONField):
+class StorableJSON(forms.JSONField):
+    """JSON of which a database keeps everything, and an audit row's hash can be made."""
+
+    def to_python(self, value: Any) -> Any:
+        found = super().to_python(value)
+        if storable(found) != found:
+            raise ValidationError(
+                _("It holds a character that cannot be kept: NUL, or half a surrogate pair.")
+            )
+        return found
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """What cannot be kept is shown again as it was typed: read, it could not even be sent."""
+        found = super().bound_data(data, initial)
+        return found if storable(found) == found else InvalidJSONInput(data)
+
+
+class TagsField(StorableJSON):
     """Tags: names and texts. What the API takes, and nothing else."""
 
     default_error_messages = {"not_tags": _("Give an object of texts, such as {“team”: “risk”}.")}
@@ -26,17 +45,18 @@ class TagsField(forms.JSONField):
         return tags
 
 
-class WithTags(forms.ModelForm):
-    """A form in which the tags are checked; the widget stays the admin's."""
+class WithJSON(forms.ModelForm):
+    """A form in which what is JSON is checked; the widgets stay the admin's."""
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        if "tags" in self.fields:
-            given = self.fields["tags"]
-            self.fields["tags"] = TagsField(label=given.label, required=False, widget=given.widget)
+        for name, kind in {"tags": TagsField, "metadata": StorableJSON}.items():
+            if name in self.fields:
+                given = self.fields[name]
+                self.fields[name] = kind(label=given.label, required=False, widget=given.widget)
 
 
-class ExperimentForm(WithTags):
+class ExperimentForm(WithJSON):
     class Meta:
         model = Experiment
         fields = ["name", "description", "tags", "metadata"]
@@ -48,7 +68,7 @@ class ExperimentForm(WithTags):
         return metadata
 
 
-class VersionForm(WithTags):
+class VersionForm(WithJSON):
     class Meta:
         model = ModelVersion
         fields = ["version_label", "description", "tags", "rollback_notes"]

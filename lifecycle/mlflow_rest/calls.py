@@ -14,7 +14,7 @@ from core.api.callers import caller_of
 from core.errors import DomainError, Unavailable
 from core.models import User
 from core.operations.access import sign_in_with_token
-from core.roles import Domain, Right, require
+from core.roles import Domain, Right, may, require
 from core.translation import gettext as _
 from lifecycle.mlflow_rest import messages
 from lifecycle.mlflow_rest.errors import MethodNotAllowed, refuse
@@ -33,8 +33,8 @@ class Call:
     answer: Callable[..., dict[str, Any] | HttpResponseBase]
     fields: messages.Fields = field(default_factory=dict)
     takes_request: bool = False
-    # What it is about decides the domain in which the actor must be allowed to read: `answer` asks for the right.
-    asks_for_right: bool = False
+    # The domains of what it may be about. Of several, `answer` asks for the right in the one that it is about.
+    domains: tuple[Domain, ...] = (Domain.LIFECYCLE,)
 
 
 class View:
@@ -62,8 +62,8 @@ class View:
         call = self.calls.get(request.method or "")
         if call is None:
             raise MethodNotAllowed(_("Use %(methods)s here.") % {"methods": " / ".join(sorted(self.methods))})
-        if not call.asks_for_right:
-            require(actor, Right.READ, domain=Domain.LIFECYCLE)
+        if not any(may(actor, Right.READ, domain=domain) for domain in call.domains):
+            require(actor, Right.READ, domain=call.domains[0])
         if call.takes_request:
             return call.answer(actor, request, **place)
         return call.answer(actor, **place, **messages.read(request, call.fields))

@@ -8,9 +8,8 @@ from typing import Any
 
 from core.errors import NotFound
 from core.models import User
-from core.models.registry_names import RegistryKind
-from core.operations import registry_names
 from core.translation import gettext as _
+from lifecycle.mlflow_rest import prompts
 from lifecycle.mlflow_rest.artifacts import PLACE
 from lifecycle.mlflow_rest.errors import InvalidParameter
 from lifecycle.mlflow_rest.runs import checked_length
@@ -78,7 +77,7 @@ def _of_version(
     actor: User, source: str, match: re.Match[str], run_id: str | None, model_id: str | None
 ) -> dict[str, Any]:
     """A version made of what another one is made of."""
-    if registry_names.kind_of(match["name"]) == RegistryKind.PROMPT:
+    if prompts.is_named(match["name"]):
         raise _unknown(source)
     try:
         version = find_version(actor, match["name"], match["version"] or f"@{match['alias']}")

@@ -13,7 +13,7 @@ from lifecycle.mlflow_rest import model_sources, prompts, registry_messages
 from lifecycle.mlflow_rest.calls import Call
 from lifecycle.mlflow_rest.errors import InvalidParameter, NotApproved
 from lifecycle.mlflow_rest.messages import TAGS, flag, optional, required, text
-from lifecycle.mlflow_rest.prompts import either
+from lifecycle.mlflow_rest.prompts import REGISTRY, either
 from lifecycle.mlflow_rest.registry_lookups import (
     checked_description,
     checked_tags,
@@ -53,7 +53,17 @@ def create(
     is_prompt = prompts.are_of_prompt(wanted)
     prompts.require_reading(actor, is_prompt=is_prompt)
     if is_prompt:
-        return prompts.create_version(actor, name=name, source=source, description=description, tags=wanted)
+        return prompts.create_version(
+            actor,
+            name=name,
+            source=source,
+            description=description,
+            tags=wanted,
+            run_id=run_id,
+            run_link=run_link,
+            model_id=model_id,
+        )
+    prompts.refuse_to_become_one(wanted)
     if prompts.is_named(name):
         raise InvalidParameter(_("“%(name)s” is a prompt, and has no versions of a model.") % {"name": name})
     find_model(actor, name)
@@ -143,7 +153,7 @@ CALLS = {
                 "description": optional(text),
                 "model_id": optional(text, None),
             },
-            asks_for_right=True,
+            domains=REGISTRY,
         )
     },
     "model-versions/get": {"GET": either(get, prompts.get_version, BY_NUMBER)},

@@ -6,10 +6,9 @@ from typing import Any
 
 from django.db.models import OuterRef, QuerySet, Subquery
 
-from lifecycle.mlflow_rest.registry_messages import named, numbered
+from lifecycle.mlflow_rest.registry_messages import IS_PROMPT, named, numbered
 from prompts.models import Prompt, PromptAlias, PromptVersion
 
-IS_PROMPT = "mlflow.prompt.is_prompt"
 TEXT = "mlflow.prompt.text"
 # What clients name as the source of a version, which has none.
 SOURCE = "prompt-template"
@@ -36,9 +35,9 @@ def shown_prompts(prompts: Sequence[Prompt]) -> list[dict[str, Any]]:
 
 def latest_versions(prompts: Iterable[int]) -> QuerySet[PromptVersion]:
     """Of each of these prompts the version of the highest number."""
-    kept = PromptVersion.objects.kept()
-    latest = kept.filter(prompt=OuterRef("prompt")).order_by("-version").values("pk")[:1]
-    return kept.filter(prompt__in=prompts, pk=Subquery(latest)).select_related("prompt")
+    newest = PromptVersion.objects.kept().filter(prompt=OuterRef("pk")).order_by("-version").values("pk")[:1]
+    of_each = Prompt.objects.filter(pk__in=prompts).annotate(newest=Subquery(newest)).values("newest")
+    return PromptVersion.objects.filter(pk__in=of_each).select_related("prompt")
 
 
 def version_messages(versions: Iterable[PromptVersion]) -> list[dict[str, Any]]:

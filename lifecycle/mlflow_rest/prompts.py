@@ -7,15 +7,14 @@ from typing import Any
 from core.errors import NotFound
 from core.models import User
 from core.models.registry_names import RegistryKind
-from core.names import check_key, check_registered_name
+from core.names import check_alias_word, check_key, check_registered_name
 from core.operations import registry_names
-from core.roles import Domain, Right, require
+from core.roles import Domain, Right, may, require
 from core.translation import gettext as _
 from lifecycle.mlflow_rest.calls import Call
 from lifecycle.mlflow_rest.errors import InvalidParameter
 from lifecycle.mlflow_rest.messages import Fields
 from lifecycle.mlflow_rest.prompt_messages import (
-    IS_PROMPT,
     SOURCE,
     TEXT,
     latest_versions,
@@ -28,6 +27,7 @@ from lifecycle.mlflow_rest.registry_lookups import (
     stage_named,
     version_number,
 )
+from lifecycle.mlflow_rest.registry_messages import IS_PROMPT
 from lifecycle.states import Stage
 from prompts.models import Prompt, PromptVersion
 from prompts.operations import prompts, versions
@@ -35,12 +35,22 @@ from prompts.operations.prompts import find_prompt
 
 # The first is of MLflow's Python client, the other of its pages.
 SOURCES = (SOURCE, "dummy-source")
+# What a name in the registry may be of.
+REGISTRY = (Domain.LIFECYCLE, Domain.PROMPTS)
 Answer = Callable[..., dict[str, Any]]
 
 
 def is_named(name: str) -> bool:
     """Whether a prompt has that name."""
     return registry_names.kind_of(name) == RegistryKind.PROMPT
+
+
+def _is_about_prompt(actor: User, name: str) -> bool:
+    """Whether a request is about a prompt: of a name that nothing has, if its actor may see no models."""
+    kind = registry_names.kind_of(name)
+    return kind == RegistryKind.PROMPT or (
+        kind is None and not may(actor, Right.READ, domain=Domain.LIFECYCLE)
+    )
 
 
 def are_of_prompt(tags: dict[str, str]) -> bool:
@@ -52,11 +62,11 @@ def either(of_model: Answer, of_prompt: Answer, fields: Fields) -> Call:
     """Answers about the prompt where one has the name, and about the model otherwise."""
 
     def answer(actor: User, *, name: str, **told: Any) -> dict[str, Any]:
-        is_prompt = is_named(name)
+        is_prompt = _is_about_prompt(actor, name)
         require_reading(actor, is_prompt=is_prompt)
         return (of_prompt if is_prompt else of_model)(actor, name=name, **told)
 
-    return Call(answer, fields, asks_for_right=True)
+    return Call(answer, fields, domains=REGISTRY)
 
 
 def require_reading(actor: User, *, is_prompt: bool) -> None:
@@ -82,7 +92,7 @@ def create(actor: User, *, name: str, description: str, tags: dict[str, str]) ->
             actor=actor,
             name=name,
             description=checked_description(description),
-            tags=_without(tags, IS_PROMPT),
+            tags=_without(tags, IS_PROMPT, TEXT),
         )
     )
 
@@ -121,8 +131,8 @@ def delete_tag(actor: User, *, name: str, key: str) -> dict[str, Any]:
 
 
 def refuse_to_become_one(tags: dict[str, str]) -> None:
-    """Raise InvalidParameter for the tag that would make a prompt of a model."""
-    if are_of_prompt(tags):
+    """Raise InvalidParameter for the tag by which MLflow's clients take a model for a prompt, whatever it says."""
+    if IS_PROMPT in tags:
         raise _kind_is_kept()
 
 
@@ -154,6 +164,7 @@ def set_alias(actor: User, *, name: str, alias: str, version: str) -> dict[str, 
 def delete_alias(actor: User, *, name: str, alias: str) -> dict[str, Any]:
     """As in MLflow, it is done when there is none."""
     prompt = find_prompt(actor, name)
+    check_alias_word(alias)
     with suppress(NotFound):
         versions.delete_alias(actor=actor, prompt=prompt, alias=alias)
     return {}
@@ -177,9 +188,15 @@ def _find_version(actor: User, name: str, version: str) -> PromptVersion:
 
 
 def create_version(
-    actor: User, *, name: str, source: str, description: str, tags: dict[str, str]
+    actor: User, *, name: str, source: str, description: str, tags: dict[str, str], **origin: str | None
 ) -> dict[str, Any]:
-    """Raises InvalidParameter for a source, since a prompt has none, and for a version without a text."""
+    """Raises InvalidParameter for a version without a text, and for a source or another `origin` (run_id, run_link,
+    model_id): a prompt has none.
+    """
+    if any(origin.values()):
+        raise InvalidParameter(
+            _("A prompt is of no run and of no model: leave %(fields)s out.") % {"fields": ", ".join(origin)}
+        )
     if source not in SOURCES:
         raise InvalidParameter(
             _("A prompt has no source: name “%(source)s” as its source.") % {"source": SOURCE}

@@ -5,13 +5,13 @@ from typing import Any
 
 from core.errors import NotFound
 from core.models import User
-from core.names import check_key
+from core.names import check_alias_word, check_key
 from core.translation import gettext as _
 from lifecycle.mlflow_rest import prompts, registry_messages
 from lifecycle.mlflow_rest.calls import Call
 from lifecycle.mlflow_rest.errors import InvalidParameter
 from lifecycle.mlflow_rest.messages import TAGS, optional, repeated, required, text
-from lifecycle.mlflow_rest.prompts import either
+from lifecycle.mlflow_rest.prompts import REGISTRY, either
 from lifecycle.mlflow_rest.registry_lookups import (
     checked_description,
     checked_tags,
@@ -34,6 +34,7 @@ def create(actor: User, *, name: str, description: str, tags: list[dict[str, str
     prompts.require_reading(actor, is_prompt=is_prompt)
     if is_prompt:
         return prompts.create(actor, name=name, description=description, tags=wanted)
+    prompts.refuse_to_become_one(wanted)
     model = registered_models.create_model(
         actor=actor, name=name, description=checked_description(description), tags=wanted
     )
@@ -90,6 +91,7 @@ def set_alias(actor: User, *, name: str, alias: str, version: str) -> dict[str, 
 def delete_alias(actor: User, *, name: str, alias: str) -> dict[str, Any]:
     """As in MLflow, it is done when there is none."""
     model = find_model(actor, name)
+    check_alias_word(alias)
     with suppress(NotFound):
         aliases.delete_alias(actor=actor, model=model, alias=alias)
     return {}
@@ -111,7 +113,7 @@ BY_ALIAS = BY_NAME | {"alias": required(text)}
 LATEST = either(get_latest_versions, prompts.get_latest_versions, BY_NAME | {"stages": repeated(text)})
 CALLS = {
     "registered-models/create": {
-        "POST": Call(create, BY_NAME | {"description": optional(text), "tags": TAGS}, asks_for_right=True)
+        "POST": Call(create, BY_NAME | {"description": optional(text), "tags": TAGS}, domains=REGISTRY)
     },
     "registered-models/get": {"GET": either(get, prompts.get, BY_NAME)},
     "registered-models/update": {

@@ -20,6 +20,8 @@ STAGES = {
     "Production": Stage.PRODUCTION,
     "Archived": Stage.ARCHIVED,
 }
+# The tag that makes a registered model a prompt to MLflow's clients, whatever it says: no model is told with it.
+IS_PROMPT = "mlflow.prompt.is_prompt"
 STAGE_NAMES = {stage: name for name, stage in STAGES.items()}
 
 
@@ -34,7 +36,12 @@ def shown_models(models: Sequence[RegisteredModel]) -> list[dict[str, Any]]:
     for model_id, alias, version in rows.values_list("model", "alias", "version__version"):
         aliases[model_id].append({"alias": alias, "version": str(version)})
     return [
-        named(model, tags=model.tags, aliases=aliases[model.pk], latest=version_messages(latest[model.pk]))
+        named(
+            model,
+            tags=_of_model(model.tags),
+            aliases=aliases[model.pk],
+            latest=version_messages(latest[model.pk]),
+        )
         for model in models
     ]
 
@@ -86,7 +93,11 @@ def _version(version: ModelVersion) -> dict[str, Any]:
         "run_id": version.run.run_id if version.run else "",
         "run_link": version.run_link,
     }
-    return numbered(version, version.model.name, tags=version.tags) | told
+    return numbered(version, version.model.name, tags=_of_model(version.tags)) | told
+
+
+def _of_model(tags: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in tags.items() if name != IS_PROMPT}
 
 
 def numbered(version: ModelVersion | PromptVersion, name: str, *, tags: dict[str, str]) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from lifecycle.mlflow_rest import prompt_messages, registry_messages, search
 from lifecycle.mlflow_rest.calls import Call
 from lifecycle.mlflow_rest.errors import InvalidParameter
 from lifecycle.mlflow_rest.messages import integer, optional, repeated, text
-from lifecycle.mlflow_rest.prompt_messages import IS_PROMPT, SOURCE, TEXT
-from lifecycle.mlflow_rest.registry_messages import with_origin
+from lifecycle.mlflow_rest.prompt_messages import SOURCE, TEXT
+from lifecycle.mlflow_rest.prompts import REGISTRY
+from lifecycle.mlflow_rest.registry_messages import IS_PROMPT, with_origin
 from lifecycle.models import ModelVersion, RegisteredModel
 from prompts.models import Prompt, PromptVersion
 
@@ -43,6 +44,7 @@ class Kind:
     texts: dict[str, Any]
     name: str
     tags: dict[str, Any] = field(default_factory=dict)  # those that are no tags here
+    most: int = search.MOST_RESULTS  # on a page
 
 
 MODELS = Kind(
@@ -83,6 +85,7 @@ PROMPT_VERSIONS = Kind(
     texts={"name": F("prompt__name"), "run_id": Value(""), "source_path": Value(SOURCE)},
     name="prompt__name",
     tags={IS_PROMPT: Value("true"), TEXT: F("content")},
+    most=1000,  # each with its whole text
 )
 
 
@@ -124,7 +127,7 @@ def search_versions(
     order = _order(wanted, [(kind.name, True), ("version", False)])
     found, token = search.page(
         search.ordered(_found(actor, kind, conditions), order, "pk"),
-        max_results=min(max_results, search.MOST_RESULTS),
+        max_results=min(max_results, kind.most),
         page_token=page_token,
     )
     return _answer("model_versions", kind.told(found), token)
@@ -196,11 +199,11 @@ def _order(wanted: list[tuple[str, bool]], rest: list[tuple[str, bool]]) -> list
 FIELDS = {"filter": optional(text), "order_by": repeated(text), "page_token": optional(text)}
 CALLS = {
     "registered-models/search": {
-        "GET": Call(search_models, FIELDS | {"max_results": optional(integer, 100)}, asks_for_right=True)
+        "GET": Call(search_models, FIELDS | {"max_results": optional(integer, 100)}, domains=REGISTRY)
     },
     "model-versions/search": {
         "GET": Call(
-            search_versions, FIELDS | {"max_results": optional(integer, MOST_VERSIONS)}, asks_for_right=True
+            search_versions, FIELDS | {"max_results": optional(integer, MOST_VERSIONS)}, domains=REGISTRY
         )
     },
 }

@@ -108,7 +108,8 @@ def _rows(model: type[Model], columns: Sequence[str], runs: Sequence[int]) -> li
     condition, keys = among(runs)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {', '.join(columns)} FROM {model._meta.db_table} WHERE run_id {condition}",  # noqa: S608
+            f"SELECT {', '.join(columns)} FROM {model._meta.db_table} "  # noqa: S608
+            f"WHERE run_id {condition} ORDER BY run_id, {', '.join(model._meta.ordering)}",
             [keys],
         )
         return cursor.fetchall()

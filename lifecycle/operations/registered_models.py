@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from core.errors import Conflict, NotFound
+from core.errors import AlreadyExists, Conflict, NotFound
 from core.lookups import one_or_none
 from core.models import User
 from core.models.registry_names import RegistryKind
@@ -47,14 +47,18 @@ def ensure(actor: User, name: str) -> RegisteredModel:
 
 
 def _find_or_make(actor: User, name: str, **fields: object) -> tuple[RegisteredModel, bool]:
-    check_registered_name(name)
-    model, created = RegisteredModel.objects.kept().get_or_create(
-        name=name, defaults={"created_by": actor, **fields}
-    )
-    if created:
+    named = RegisteredModel.objects.kept().filter(name=check_registered_name(name))
+    if model := one_or_none(named):
+        return model, False
+    try:
         registry_names.take(name, RegistryKind.MODEL)
-        audit.record(actor=actor, action="registered_model.create", target=model, domain=Domain.LIFECYCLE)
-    return model, created
+    except AlreadyExists:
+        if model := one_or_none(named):  # somebody made it meanwhile
+            return model, False
+        raise
+    model = RegisteredModel.objects.create(name=name, created_by=actor, **fields)
+    audit.record(actor=actor, action="registered_model.create", target=model, domain=Domain.LIFECYCLE)
+    return model, True
 
 
 @transaction.atomic

@@ -144,7 +144,8 @@ def delete_alias(*, actor: User, prompt: Prompt, alias: str) -> None:
     """Remove an alias; the version it pointed at stays. Raises NotFound when there is none."""
     require(actor, Right.AUTHOR, domain=Domain.PROMPTS)
     prompt = Prompt.objects.locked(prompt.pk)
-    found = one_or_none(prompt.aliases.select_related("version").filter(alias=alias))
+    aliases = prompt.aliases.select_related("version").filter(alias=alias)
+    found = one_or_none(aliases) if "\x00" not in alias else None
     if found is None:
         raise NotFound(
             _("Prompt “%(prompt)s” has no alias “%(alias)s”.") % {"prompt": prompt.name, "alias": alias}

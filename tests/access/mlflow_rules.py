@@ -167,9 +167,54 @@ def mlflow_registry(doors: str) -> list[Rule]:
     ]
 
 
+def mlflow_prompts(doors: str) -> list[Rule]:
+    """Prompts, by the calls on registered models."""
+    models, versions = f"{doors}-registered-models", f"{doors}-model-versions"
+    mark, pair = {"key": "mlflow.prompt.is_prompt", "value": "true"}, {"key": "k", "value": "v"}
+    named, numbered = fixed(name="diabetes prompt"), fixed(name="diabetes prompt", version="1")
+    by_alias = fixed(name="diabetes prompt", alias="champion")
+    text = fixed(
+        name="diabetes prompt",
+        source="prompt-template",
+        tags=[mark, {"key": "mlflow.prompt.text", "value": "Hello."}],
+    )
+    only_prompts = fixed(filter="tags.`mlflow.prompt.is_prompt` = 'true'")
+
+    def more(body: Kwargs, **fields: Any) -> Kwargs:
+        return lambda world: body(world) | fields
+
+    return [
+        Rule("POST", f"{models}-create", AUTHORS, body=fixed(name="new prompt", tags=[mark])),
+        Rule("GET", f"{models}-get", EVERYBODY, body=named),
+        Rule("PATCH", f"{models}-update", AUTHORS, body=more(named, description="Why.")),
+        Rule("POST", f"{models}-rename", AUTHORS, body=more(named, new_name="other prompt")),
+        Rule("DELETE", f"{models}-delete", AUTHORS, body=named),
+        Rule("GET", f"{models}-search", EVERYBODY, body=only_prompts),
+        Rule("POST", f"{models}-set-tag", AUTHORS, body=more(named, **pair)),
+        Rule("DELETE", f"{models}-delete-tag", AUTHORS, body=more(named, key="ㄱ")),
+        Rule("GET", f"{models}-get-latest-versions", EVERYBODY, body=named),
+        Rule("GET", f"{models}-alias", EVERYBODY, body=by_alias),
+        Rule("POST", f"{models}-alias", AUTHORS, body=more(numbered, alias="other")),
+        Rule("DELETE", f"{models}-alias", AUTHORS, body=by_alias),
+        Rule("POST", f"{versions}-create", AUTHORS, body=text),
+        Rule("GET", f"{versions}-get", EVERYBODY, body=numbered),
+        Rule("PATCH", f"{versions}-update", AUTHORS, body=more(numbered, description="Why.")),
+        Rule("DELETE", f"{versions}-delete", AUTHORS, body=numbered),
+        Rule("GET", f"{versions}-search", EVERYBODY, body=only_prompts),
+        Rule("POST", f"{versions}-set-tag", AUTHORS, body=more(numbered, **pair)),
+        Rule("GET", f"{versions}-get-download-uri", EVERYBODY, body=numbered),
+    ]
+
+
 MLFLOW = [
     rule
     for doors in ("mlflow", "mlflow-ajax")
-    for rules in (mlflow(doors), mlflow_files(doors), mlflow_models(doors), mlflow_registry(doors))
+    for rules in (
+        mlflow(doors),
+        mlflow_files(doors),
+        mlflow_models(doors),
+        mlflow_registry(doors),
+        mlflow_prompts(doors),
+    )
     for rule in rules
 ]

@@ -245,3 +245,17 @@ def test_the_command_fails_naming_the_first_wrong_row(sealed):
     sql("UPDATE core_auditevent SET reason = 'x' WHERE sequence = 2")
     with pytest.raises(CommandError, match="2"):
         call_command("verify_audit")
+
+
+def test_a_row_is_sealed_whatever_its_changes_hold():
+    with transaction.atomic():
+        audit.record(
+            actor=None,
+            action="experiment.update",
+            target=make_user(),
+            domain=Domain.CORE,
+            changes={"half \ud800": ["\0", "\ud800"]},
+        )
+    audit.seal()
+    assert audit.verify()[1] == 0
+    assert AuditEvent.objects.get(action="experiment.update").changes == {"half ?": ["\ufffd", "?"]}

@@ -408,3 +408,16 @@ def test_an_approval_is_of_what_the_page_showed_when_it_asked():
 
     act(client, VERSION, "approve", version, **{f"seen-{version.pk}": fresh(version).content_sha256})
     assert fresh(version).approved_sha256 == fresh(version).content_sha256
+
+
+@pytest.mark.parametrize("field", ["tags", "metadata"])
+@pytest.mark.parametrize("text", ['{"a": "\\ud800"}', '{"\\u0000": "b"}'])
+def test_what_no_database_keeps_is_refused_in_json_too(field, text):
+    experiment = make_experiment(name="churn")
+    answers = {"name": "churn", "description": "", "tags": "{}", "metadata": "{}", field: text}
+    response = client_of("scientist", user=experiment.owner).post(
+        url(EXPERIMENT, "change", experiment.pk), answers
+    )
+    assert "cannot be kept" in response.content.decode()
+    experiment.refresh_from_db()
+    assert (experiment.tags, experiment.metadata) == ({}, {})

@@ -233,3 +233,45 @@ def test_a_token_for_the_lifecycle_sees_no_prompt(greeting):
         create(client, "new"),
     ):
         assert refusal(response) == (403, "PERMISSION_DENIED")
+
+
+def test_a_token_for_prompts_hears_that_nothing_has_a_name(greeting):
+    client = make_client("scientist", domain="prompts")
+    assert refusal(ask(client, "GET", "registered-models/get", name="missing")) == ABSENT
+    assert refusal(ask(client, "GET", "model-versions/get", name="missing", version="1")) == ABSENT
+    assert refusal(ask(client, "DELETE", "registered-models/delete", name="missing")) == ABSENT
+
+
+def test_who_may_see_neither_models_nor_prompts_is_refused_before_the_request_is_read(greeting):
+    client = make_client("scientist", domain="serving")
+    body = "{" + " " * 1000
+    response = client.generic("POST", "/api/2.0/mlflow/registered-models/create", body, "application/json")
+    assert refusal(response) == (403, "PERMISSION_DENIED")
+
+
+@pytest.mark.parametrize("value", ["true", "false", "anything"])
+def test_no_model_is_told_with_the_mark_of_a_prompt(client, value):
+    run = make_model_run(created_by=client.user)
+    marked = {"tags": {MARK["key"]: value}, "model_name": "wine"}
+    made = client.post(MODELS, {**marked, "run_id": run.run_id, "artifact_path": "model"}, format="json")
+    assert made.status_code == 201, made.content
+    told = done(client, "GET", "model-versions/get", name="wine", version="1")["model_version"]
+    assert "tags" not in told
+    tag = {"key": MARK["key"], "value": value}
+    if value != "true":
+        refused = ask(client, "POST", "registered-models/create", name="tea", tags=[tag])
+        assert refusal(refused) == INVALID
+    assert refusal(ask(client, "POST", "registered-models/set-tag", name="wine", **tag)) == INVALID
+
+
+@pytest.mark.parametrize("origin", [{"run_id": "0" * 32}, {"run_link": "https://ci"}, {"model_id": "m-1"}])
+def test_a_prompt_version_is_of_no_run_and_of_no_model(client, greeting, origin):
+    assert refusal(create_version(client, "greeting", **origin)) == INVALID
+
+
+def test_an_alias_that_cannot_be_one_is_refused_even_to_be_deleted(client, greeting):
+    make_model(name="wine")
+    for name in ("greeting", "wine"):
+        gone = {"name": name, "alias": "a b"}
+        assert refusal(ask(client, "DELETE", "registered-models/alias", **gone)) == INVALID
+        done(client, "DELETE", "registered-models/alias", name=name, alias="latest")
