@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from core.admin import filters
 from core.admin.actions import RowAction
 from core.admin.base import PlatformAdmin
-from core.admin.columns import person, structured
+from core.admin.columns import person, plain, structured
 from core.models import User
 from core.roles import Domain, Right
 from prompts.models import Prompt, PromptAlias, PromptVersion
@@ -70,7 +70,7 @@ class PromptVersionAdmin(PlatformAdmin):
     facts = (
         "prompt",
         "version",
-        "content",
+        plain("content", _("content")),
         "description",
         structured("tags", _("tags")),
         person("created_by", _("created by")),
