@@ -1,7 +1,6 @@
 """Prompts in the admin: read by everybody, changed by operations."""
 
 from django.contrib import admin
-from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import filters
@@ -13,11 +12,6 @@ from core.roles import Domain, Right
 from prompts.models import Prompt, PromptAlias, PromptVersion
 from prompts.operations.versions import delete_alias
 
-KEPT = filters.conditions(
-    "kept",
-    _("Deleted"),
-    [("no", _("No"), Q(deleted_at=None)), ("yes", _("Yes"), Q(deleted_at__isnull=False))],
-)
 # Names of deleted prompts are free, so that a name may be several prompts'.
 BY_PROMPT_ROW = filters.number("prompt_row", _("Number of the prompt's row"), lookup="prompt_id")
 
@@ -36,7 +30,7 @@ class PromptAdmin(PlatformAdmin):
     )
     search_fields = ("name", "description")
     search_help_text = _("Name or description")
-    list_filter = (KEPT, filters.dates("created_at", _("Created")))
+    list_filter = (filters.KEPT, filters.dates("created_at", _("Created")))
     facts = (
         "name",
         "description",
@@ -64,7 +58,7 @@ class PromptVersionAdmin(PlatformAdmin):
     list_filter = (
         filters.text("prompt", _("Prompt"), lookup="prompt__name"),
         BY_PROMPT_ROW,
-        KEPT,
+        filters.KEPT,
         filters.dates("created_at", _("Created")),
     )
     facts = (

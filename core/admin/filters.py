@@ -143,3 +143,11 @@ def _named(kind: type[FormFilter], title: Any, fields: dict[str, forms.Field]) -
 
 def _start_of(day: date) -> datetime:
     return datetime.combine(day, time.min, tzinfo=timezone.get_default_timezone())
+
+
+# Of rows that are put aside, not deleted.
+KEPT = conditions(
+    "kept",
+    _("Deleted"),
+    [("no", _("No"), Q(deleted_at=None)), ("yes", _("Yes"), Q(deleted_at__isnull=False))],
+)

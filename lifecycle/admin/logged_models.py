@@ -1,7 +1,6 @@
 """Models as MLflow's clients logged them: read here, changed by those clients."""
 
 from django.contrib import admin
-from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import filters
@@ -34,11 +33,7 @@ class LoggedModelAdmin(PlatformAdmin):
     search_help_text = _("Name, model id or experiment")
     list_filter = (
         filters.choices("status", _("Status"), LoggedModelStatus.choices),
-        filters.conditions(
-            "kept",
-            _("Deleted"),
-            [("no", _("No"), Q(deleted_at=None)), ("yes", _("Yes"), Q(deleted_at__isnull=False))],
-        ),
+        filters.KEPT,
         filters.text("run", _("Run id"), lookup="source_run__run_id"),
         filters.dates("created_at", _("Created")),
     )

@@ -38,11 +38,7 @@ class RegisteredModelAdmin(PlatformAdmin):
     search_fields = ("name", "description")
     search_help_text = _("Name or description")
     list_filter = (
-        filters.conditions(
-            "kept",
-            _("Deleted"),
-            [("no", _("No"), Q(deleted_at=None)), ("yes", _("Yes"), Q(deleted_at__isnull=False))],
-        ),
+        filters.KEPT,
         filters.dates("created_at", _("Created")),
     )
     facts = (

@@ -1,7 +1,7 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Model, Q
+from django.db.models import Model
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
@@ -36,11 +36,7 @@ class RunAdmin(PlatformAdmin):
     search_help_text = _("Name, run id or experiment")
     list_filter = (
         filters.choices("status", _("Status"), RunStatus.choices),
-        filters.conditions(
-            "kept",
-            _("Deleted"),
-            [("no", _("No"), Q(deleted_at=None)), ("yes", _("Yes"), Q(deleted_at__isnull=False))],
-        ),
+        filters.KEPT,
         filters.text("owner", _("Created by"), lookup="created_by__username"),
         filters.number("experiment", _("Number of the experiment"), lookup="experiment_id"),
         filters.dates("created_at", _("Created")),

@@ -61,11 +61,7 @@ class ModelVersionAdmin(PlatformAdmin):
                 ("open", _("Not decided"), Q(approved_at=None, rejected_at=None)),
             ],
         ),
-        filters.conditions(
-            "kept",
-            _("Deleted"),
-            [("no", _("No"), Q(deleted_at=None)), ("yes", _("Yes"), Q(deleted_at__isnull=False))],
-        ),
+        filters.KEPT,
         filters.text("model", _("Model"), lookup="model__name"),
         BY_MODEL_ROW,
         filters.text("run", _("Run id"), lookup="run__run_id"),
