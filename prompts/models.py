@@ -7,19 +7,11 @@ from django.utils.translation import gettext_lazy as _
 
 from core.errors import NotFound
 from core.lookups import one_or_none
-from core.models import User
+from core.models.rows import KeptRows
 from core.translation import gettext
 
 
-class PromptQuerySet(models.QuerySet):
-    def kept(self) -> "PromptQuerySet":
-        """Those not deleted."""
-        return self.filter(deleted_at=None)
-
-    def visible_to(self, user: User) -> "PromptQuerySet":
-        """Those `user` may see: all of them, until projects restrict it."""
-        return self
-
+class PromptQuerySet(KeptRows):
     def locked(self, pk: int) -> "Prompt":
         """The prompt as it is now, which nobody else changes until the transaction ends. Whatever writes to a version
         or an alias of it locks it first. Raises NotFound once it is deleted.
@@ -58,16 +50,6 @@ class Prompt(models.Model):
         return self.name
 
 
-class PromptVersionQuerySet(models.QuerySet):
-    def kept(self) -> "PromptVersionQuerySet":
-        """Those not deleted."""
-        return self.filter(deleted_at=None)
-
-    def visible_to(self, user: User) -> "PromptVersionQuerySet":
-        """Those `user` may see: all of them, until projects restrict it."""
-        return self
-
-
 class PromptVersion(models.Model):
     """A text under a number. The text never changes: what was asked with it must stay what is told of it."""
 
@@ -85,7 +67,7 @@ class PromptVersion(models.Model):
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
     deleted_at = models.DateTimeField(_("deleted"), null=True, blank=True)
 
-    objects = PromptVersionQuerySet.as_manager()
+    objects = KeptRows.as_manager()
 
     class Meta:
         verbose_name = _("prompt version")

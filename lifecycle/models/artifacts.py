@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models.functions import Left
 from django.utils.translation import gettext_lazy as _
 
-from core.models import User
+from core.models.rows import VisibleRows
 from lifecycle.models.logged_models import LoggedModel
 from lifecycle.models.runs import Run
 
@@ -15,11 +15,7 @@ from lifecycle.models.runs import Run
 FileOwner = Run | LoggedModel
 
 
-class ArtifactQuerySet(models.QuerySet):
-    def visible_to(self, user: User) -> "ArtifactQuerySet":
-        """Those `user` may see: all of them, until projects restrict it."""
-        return self
-
+class ArtifactQuerySet(VisibleRows):
     def under(self, folder: str) -> "ArtifactQuerySet":
         """Those inside `folder`, at any depth; all of them for "". Not `startswith`: SQLite's ignores
         case.

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.errors import Conflict
 from core.models import User
+from core.models.rows import VisibleRows
 from core.models.sentences import SentenceField
 from core.operations import audit
 from core.roles import Domain
@@ -19,11 +20,7 @@ from lifecycle.models.registry import ModelVersion, RegisteredModel
 from lifecycle.states import DEPLOYMENT_MOVES, IN_PROGRESS, DeploymentStatus, Environment, Health
 
 
-class DeploymentQuerySet(models.QuerySet):
-    def visible_to(self, user: User) -> "DeploymentQuerySet":
-        """Those `user` may see: all of them, until projects restrict it."""
-        return self
-
+class DeploymentQuerySet(VisibleRows):
     def with_origin(self) -> "DeploymentQuerySet":
         """With what lists say of each: the model, where its version was made, and who deployed it."""
         return self.select_related(

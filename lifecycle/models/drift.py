@@ -4,15 +4,9 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from core.models import User
 from core.models.alerts import Severity
+from core.models.rows import VisibleRows
 from lifecycle.models.registry import ModelVersion
-
-
-class DriftEventQuerySet(models.QuerySet):
-    def visible_to(self, user: User) -> "DriftEventQuerySet":
-        """Those `user` may see: all of them, until projects restrict it."""
-        return self
 
 
 class DriftEvent(models.Model):
@@ -42,7 +36,7 @@ class DriftEvent(models.Model):
     )
     acknowledged_at = models.DateTimeField(_("acknowledged"), null=True)
 
-    objects = DriftEventQuerySet.as_manager()
+    objects = VisibleRows.as_manager()
 
     class Meta:
         verbose_name = _("drift event")

@@ -6,18 +6,14 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from core.models import User
+from core.models.rows import VisibleRows
 from lifecycle.states import ExperimentStatus
 
 # MLflow's clients log to this experiment when they are told no other.
 DEFAULT_EXPERIMENT = 0
 
 
-class ExperimentQuerySet(models.QuerySet):
-    def visible_to(self, user: User) -> "ExperimentQuerySet":
-        """Those `user` may see: all of them, until projects restrict it."""
-        return self
-
+class ExperimentQuerySet(VisibleRows):
     def locked(self, pk: int) -> "Experiment":
         """The experiment as it is now, which nobody else changes or archives until the transaction ends."""
         return self.select_for_update(no_key=True).get(pk=pk)

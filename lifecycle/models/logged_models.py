@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from core.models import User
+from core.models.rows import KeptRows
 from lifecycle.models.experiments import Experiment
 from lifecycle.models.runs import Measurement, Run
 from lifecycle.states import LoggedModelStatus, ModelRole
@@ -23,15 +23,7 @@ def new_model_id() -> str:
     return f"m-{uuid.uuid4().hex}"
 
 
-class LoggedModelQuerySet(models.QuerySet):
-    def visible_to(self, user: User) -> "LoggedModelQuerySet":
-        """Those `user` may see: all of them, until projects restrict it."""
-        return self
-
-    def kept(self) -> "LoggedModelQuerySet":
-        """Those not deleted."""
-        return self.filter(deleted_at=None)
-
+class LoggedModelQuerySet(KeptRows):
     def locked(self, pk: int) -> "LoggedModel":
         """The model as it is now, which nobody else changes until the transaction ends."""
         return self.select_for_update(no_key=True).get(pk=pk)

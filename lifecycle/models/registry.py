@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from core.errors import NotFound
 from core.lookups import one_or_none
 from core.models import User
+from core.models.rows import KeptRows
 from core.translation import gettext
 from lifecycle.models.artifacts import Artifact, FileOwner
 from lifecycle.models.experiments import Experiment
@@ -18,15 +19,7 @@ from lifecycle.models.runs import Run
 from lifecycle.states import ChecklistStatus, DeploymentStatus, Stage, VersionStatus
 
 
-class RegisteredModelQuerySet(models.QuerySet):
-    def kept(self) -> "RegisteredModelQuerySet":
-        """Those not deleted."""
-        return self.filter(deleted_at=None)
-
-    def visible_to(self, user: User) -> "RegisteredModelQuerySet":
-        """Those `user` may see: all of them, until projects restrict it."""
-        return self
-
+class RegisteredModelQuerySet(KeptRows):
     def locked(self, pk: int) -> "RegisteredModel":
         """The model as it is now, which nobody else changes until the transaction ends. Raises NotFound once it is
         deleted.
@@ -65,15 +58,7 @@ class RegisteredModel(models.Model):
         return self.name
 
 
-class ModelVersionQuerySet(models.QuerySet):
-    def kept(self) -> "ModelVersionQuerySet":
-        """Those not deleted."""
-        return self.filter(deleted_at=None)
-
-    def visible_to(self, user: User) -> "ModelVersionQuerySet":
-        """Those `user` may see: all of them, until projects restrict it."""
-        return self
-
+class ModelVersionQuerySet(KeptRows):
     def awaiting_approval(self) -> "ModelVersionQuerySet":
         """Those whose checklist is complete and that nobody has decided about yet."""
         items = self.model._meta.get_field("checklist").related_model.objects.filter(

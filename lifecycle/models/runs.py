@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from core.errors import Conflict, Invalid
 from core.milliseconds import moment_of
 from core.models import User
+from core.models.rows import KeptRows
 from core.operations import audit
 from core.roles import Domain
 from core.translation import gettext
@@ -31,15 +32,7 @@ def new_run_id() -> str:
     return uuid.uuid4().hex
 
 
-class RunQuerySet(models.QuerySet):
-    def visible_to(self, user: User) -> "RunQuerySet":
-        """Those `user` may see: all of them, until projects restrict it."""
-        return self
-
-    def kept(self) -> "RunQuerySet":
-        """Those not deleted."""
-        return self.filter(deleted_at=None)
-
+class RunQuerySet(KeptRows):
     def locked(self, pk: int) -> "Run":
         """The run as it is now, which nobody else changes until the transaction ends. Whatever writes to a run, or
         beside it, locks it first, so that no two wait for each other.
